@@ -42,7 +42,7 @@ fn read(bytes: &[u8], format: Format, meter: &Meter<'_>) -> io::Result<Option<(u
 }
 
 /// SOFn: precision, lines, samples per line (ISO/IEC 10918-1, B.2.2).
-fn of_jpeg(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Option<(u32, u32)>> {
+fn of_jpeg(bytes: &[u8], input: &mut Input<'_>) -> io::Result<Option<(u32, u32)>> {
     let segments = jpeg::header_segments(input)?;
     let frame = segments.iter().find(|s| matches!(s.marker, 0xc0..=0xcf) && !matches!(s.marker, 0xc4 | 0xc8 | 0xcc));
     Ok(frame.and_then(|segment| match slice(bytes, &segment.payload) {
@@ -52,7 +52,7 @@ fn of_jpeg(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Opt
 }
 
 /// VP8X, or the header of the only bitstream (RFC 9649, 2.5 to 2.7 and 3.4).
-fn of_webp(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Option<(u32, u32)>> {
+fn of_webp(bytes: &[u8], input: &mut Input<'_>) -> io::Result<Option<(u32, u32)>> {
     let end = webp::riff_end(input)?;
     let Some(first) = webp::next_chunk(input, webp::HEADER_LEN, end)? else { return Ok(None) };
     let u24 = |b: &[u8; 3]| u32::from_le_bytes([b[0], b[1], b[2], 0]);

@@ -1,6 +1,6 @@
 //! GIF blocks (GIF89a, sections 17 to 27).
 
-use std::io::{self, Read, Seek};
+use std::io;
 use std::ops::Range;
 
 use super::MAX_PARTS;
@@ -72,7 +72,7 @@ impl Block {
 
 /// Reads the blocks of the file, and the range of the header and global colour table before them. It stops at the
 /// trailer, the end of the file, or the first byte that begins no block.
-pub fn blocks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<(Range<u64>, Vec<Block>)> {
+pub fn blocks(input: &mut Input<'_>) -> io::Result<(Range<u64>, Vec<Block>)> {
     let header = header(input)?;
     let mut blocks = Vec::new();
     let mut at = Some(header.end);
@@ -119,7 +119,7 @@ trait Source {
     fn peek(&mut self, at: u64, want: usize) -> io::Result<&[u8]>;
 }
 
-impl<R: Read + Seek> Source for Input<'_, R> {
+impl Source for Input<'_> {
     fn len(&self) -> u64 {
         Input::len(self)
     }

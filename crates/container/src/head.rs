@@ -35,7 +35,7 @@ pub fn orientation_within(bytes: &[u8], format: Format, meter: &Meter<'_>) -> Re
     Ok(given.unwrap_or(1))
 }
 
-fn container_orientation(input: &mut Input<'_, Cursor<&[u8]>>, format: Format) -> io::Result<Option<u8>> {
+fn container_orientation(input: &mut Input<'_>, format: Format) -> io::Result<Option<u8>> {
     let parts = match format {
         Format::Jpeg => {
             let segments = jpeg::header_segments(input)?;
@@ -84,11 +84,7 @@ pub fn icc_profile_within<'a>(
     Ok(profile.filter(|profile| profile.len() <= MAX_PROFILE))
 }
 
-fn container_icc<'a>(
-    bytes: &'a [u8],
-    format: Format,
-    input: &mut Input<'_, Cursor<&[u8]>>,
-) -> io::Result<Option<Cow<'a, [u8]>>> {
+fn container_icc<'a>(bytes: &'a [u8], format: Format, input: &mut Input<'_>) -> io::Result<Option<Cow<'a, [u8]>>> {
     Ok(match format {
         Format::Jpeg => jpeg_icc(bytes, input)?,
         Format::Png => {
@@ -129,7 +125,7 @@ fn png_icc(data: &[u8], meter: &Meter<'_>) -> Result<Option<Vec<u8>>, Exhausted>
     }
 }
 
-fn jpeg_icc<'a>(bytes: &'a [u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Option<Cow<'a, [u8]>>> {
+fn jpeg_icc<'a>(bytes: &'a [u8], input: &mut Input<'_>) -> io::Result<Option<Cow<'a, [u8]>>> {
     let segments = jpeg::header_segments(input)?;
     let chunks: Vec<_> = segments
         .iter()
@@ -144,7 +140,7 @@ fn jpeg_icc<'a>(bytes: &'a [u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Re
 }
 
 /// Joins the sub-blocks of the first application extension with a profile, after its name.
-fn gif_icc(bytes: &[u8], input: &mut Input<'_, Cursor<&[u8]>>) -> io::Result<Option<Vec<u8>>> {
+fn gif_icc(bytes: &[u8], input: &mut Input<'_>) -> io::Result<Option<Vec<u8>>> {
     let (_, blocks) = gif::blocks(input)?;
     let found = blocks.iter().find_map(|block| match block {
         gif::Block::Extension { label: gif::APPLICATION, name: Some(name), range, cut: false } if name == gif::ICC => {

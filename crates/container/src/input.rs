@@ -14,24 +14,29 @@ const WINDOW: usize = 64 * 1024;
 /// The number of bytes that are read or copied in the time of one step.
 const BYTES_PER_STEP: u64 = 64;
 
+/// What an [`Input`] reads from.
+trait Source: Read + Seek {}
+
+impl<R: Read + Seek> Source for R {}
+
 /// A source with a window, metered.
-#[derive(Debug)]
-pub struct Input<'m, R> {
-    source: R,
+pub struct Input<'m> {
+    // Windows are large, so that calls are few; parsers are compiled once instead of once for each kind of source.
+    source: Box<dyn Source + 'm>,
     len: u64,
     window: Vec<u8>,
     start: u64,
     meter: &'m Meter<'m>,
 }
 
-impl<'m, R: Read + Seek> Input<'m, R> {
+impl<'m> Input<'m> {
     /// Creates an input for the whole source.
     ///
     /// # Errors
     /// The errors of the source. All other methods also return the errors of the meter, see [`exhausted`].
-    pub fn new(mut source: R, meter: &'m Meter<'_>) -> io::Result<Self> {
+    pub fn new(mut source: impl Read + Seek + 'm, meter: &'m Meter<'_>) -> io::Result<Self> {
         let len = source.seek(SeekFrom::End(0))?;
-        Ok(Self { source, len, window: Vec::new(), start: 0, meter })
+        Ok(Self { source: Box::new(source), len, window: Vec::new(), start: 0, meter })
     }
 
     /// The length of the source in bytes.

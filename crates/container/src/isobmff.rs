@@ -1,6 +1,6 @@
 //! Boxes of the ISO base media file format (ISO/IEC 14496-12, 4.2), the container of AVIF and HEIF.
 
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor};
 use std::ops::Range;
 
 use super::MAX_PARTS;
@@ -22,7 +22,7 @@ pub struct BoxAt {
 
 /// Parses the box at `at`, which is limited to `end`. A size of 1 is followed by a 64-bit size, and a size of 0 extends
 /// to the end.
-pub fn next_box<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<Option<BoxAt>> {
+pub fn next_box(input: &mut Input<'_>, at: u64, end: u64) -> io::Result<Option<BoxAt>> {
     if at.saturating_add(8) > end {
         return Ok(None);
     }
@@ -43,7 +43,7 @@ pub fn next_box<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> 
 }
 
 /// Reads the boxes in this range, up to the first invalid one.
-pub fn boxes<R: Read + Seek>(input: &mut Input<'_, R>, range: Range<u64>) -> io::Result<Vec<BoxAt>> {
+pub fn boxes(input: &mut Input<'_>, range: Range<u64>) -> io::Result<Vec<BoxAt>> {
     let mut boxes = Vec::new();
     let mut at = range.start;
     while let Some(found) = next_box(input, at, range.end)? {

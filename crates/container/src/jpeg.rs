@@ -2,7 +2,7 @@
 //!
 //! The walk yields the location of every segment; entropy-coded data is skipped.
 
-use std::io::{self, Read, Seek};
+use std::io;
 use std::ops::Range;
 
 use super::MAX_PARTS;
@@ -68,7 +68,7 @@ pub struct Segment {
 
 impl Segment {
     /// Whether the parameters begin with these bytes.
-    pub fn opens_with<R: Read + Seek>(&self, input: &mut Input<'_, R>, name: &[u8]) -> io::Result<bool> {
+    pub fn opens_with(&self, input: &mut Input<'_>, name: &[u8]) -> io::Result<bool> {
         let long_enough = self.payload.end - self.payload.start >= name.len() as u64;
         Ok(long_enough && input.peek(self.payload.start, name.len())?.starts_with(name))
     }
@@ -80,7 +80,7 @@ const fn stands_alone(marker: u8) -> bool {
 }
 
 /// Finds the first segment at or after `at`. Fill bytes and garbage before it are skipped.
-pub fn next_segment<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Segment>> {
+pub fn next_segment(input: &mut Input<'_>, at: u64) -> io::Result<Option<Segment>> {
     let Some((start, marker)) = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff))? else {
         return Ok(None);
     };
@@ -99,23 +99,19 @@ pub fn next_segment<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Re
 
 /// Returns the end of the entropy-coded data that starts at `at`: the next marker that is neither a stuffed zero nor a
 /// restart marker (B.1.1.5), or the end of the file.
-pub fn scan_end<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<u64> {
+pub fn scan_end(input: &mut Input<'_>, at: u64) -> io::Result<u64> {
     let found = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff | 0xd0..=0xd7))?;
     Ok(found.map_or(input.len(), |(start, _)| start))
 }
 
 /// Returns the end of the entropy-coded data that starts at `at` in a scan without restart markers, at most `end`.
-pub fn data_end<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<u64> {
+pub fn data_end(input: &mut Input<'_>, at: u64, end: u64) -> io::Result<u64> {
     let found = find_marker(input, at, |marker| !matches!(marker, 0x00 | 0xff))?;
     Ok(found.map_or(end, |(start, _)| start.min(end)))
 }
 
 /// Returns the offset of the first 0xff from `at` on whose next byte is a marker accepted by `wanted`.
-fn find_marker<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    mut at: u64,
-    wanted: impl Fn(u8) -> bool,
-) -> io::Result<Option<(u64, u8)>> {
+fn find_marker(input: &mut Input<'_>, mut at: u64, wanted: impl Fn(u8) -> bool) -> io::Result<Option<(u64, u8)>> {
     loop {
         let window = input.peek(at, 2)?;
         if window.len() < 2 {
@@ -136,12 +132,12 @@ fn find_marker<R: Read + Seek>(
 }
 
 /// Reads the segments before the first scan.
-pub fn header_segments<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Segment>> {
+pub fn header_segments(input: &mut Input<'_>) -> io::Result<Vec<Segment>> {
     header_segments_from(input, 2)
 }
 
 /// Reads the segments from `at` to the next scan.
-pub fn header_segments_from<R: Read + Seek>(input: &mut Input<'_, R>, mut at: u64) -> io::Result<Vec<Segment>> {
+pub fn header_segments_from(input: &mut Input<'_>, mut at: u64) -> io::Result<Vec<Segment>> {
     let mut segments = Vec::new();
     while let Some(segment) = next_segment(input, at)? {
         at = segment.range.end;

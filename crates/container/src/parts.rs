@@ -1,6 +1,6 @@
 //! The metadata blocks of a file, independent of its container, from which reports, stripping and carrying over start.
 
-use std::io::{self, Read, Seek};
+use std::io;
 
 use crate::head::without_exif_header;
 use crate::input::Input;
@@ -108,7 +108,7 @@ impl Parts {
 }
 
 /// Extracts the blocks of a JPEG XL container (ISO/IEC 18181-2, 9): Exif after the offset of its header, and XMP.
-pub fn of_jxl<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Parts> {
+pub fn of_jxl(input: &mut Input<'_>) -> io::Result<Parts> {
     let mut parts = Parts::default();
     let end = input.len();
     for found in isobmff::boxes(input, 0..end)? {
@@ -129,7 +129,7 @@ pub fn of_jxl<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Parts> {
 }
 
 /// Extracts the blocks from the segments of a JPEG.
-pub fn of_jpeg<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[jpeg::Segment], want: Want) -> io::Result<Parts> {
+pub fn of_jpeg(input: &mut Input<'_>, segments: &[jpeg::Segment], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
     let (mut extended, mut resources) = (Vec::new(), Vec::new());
     // Readers stop at the first scan.
@@ -189,7 +189,7 @@ fn join_extended_xmp(pieces: &mut [Vec<u8>], warnings: &mut Vec<String>) -> Opti
 }
 
 /// Extracts the blocks from the chunks of a PNG.
-pub fn of_png<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[png::Chunk], want: Want) -> io::Result<Parts> {
+pub fn of_png(input: &mut Input<'_>, chunks: &[png::Chunk], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
     let mut texts = 0;
     let (mut has_exif, mut is_before_pixels) = (false, true);
@@ -216,7 +216,7 @@ pub fn of_png<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[png::Chunk], w
 }
 
 /// Reads a text chunk, and returns whether its keyword is one for metadata.
-fn add_png_text<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &png::Chunk, parts: &mut Parts) -> io::Result<bool> {
+fn add_png_text(input: &mut Input<'_>, chunk: &png::Chunk, parts: &mut Parts) -> io::Result<bool> {
     let head = input.peek(chunk.data.start, RAW_PROFILE.len())?;
     if !head.starts_with(XMP_KEYWORD) && !head.starts_with(RAW_PROFILE) {
         return Ok(false);
@@ -230,7 +230,7 @@ fn add_png_text<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &png::Chunk, pa
 }
 
 /// Extracts the blocks from the chunks of a WebP.
-pub fn of_webp<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[webp::Chunk], want: Want) -> io::Result<Parts> {
+pub fn of_webp(input: &mut Input<'_>, chunks: &[webp::Chunk], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
     // Demuxers ignore chunks that the header does not announce.
     let Some(flags) = webp::flags(input, chunks)? else { return Ok(parts) };
@@ -250,7 +250,7 @@ pub fn of_webp<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[webp::Chunk],
 
 /// Extracts the blocks from the items of an AVIF or HEIF file. The Exif item begins with the offset of the TIFF header
 /// (ISO/IEC 23008-12, A.2.1).
-pub fn of_heif<R: Read + Seek>(input: &mut Input<'_, R>, meta: &heif::Meta, want: Want) -> io::Result<Parts> {
+pub fn of_heif(input: &mut Input<'_>, meta: &heif::Meta, want: Want) -> io::Result<Parts> {
     let mut parts = Parts { orientation: meta.orientation(), ..Parts::default() };
     if want == Want::Orientation {
         return Ok(parts);
@@ -270,7 +270,7 @@ pub fn of_heif<R: Read + Seek>(input: &mut Input<'_, R>, meta: &heif::Meta, want
 }
 
 /// Extracts the blocks of a GIF, which can only contain XMP.
-pub fn of_gif<R: Read + Seek>(input: &mut Input<'_, R>, blocks: &[gif::Block], want: Want) -> io::Result<Parts> {
+pub fn of_gif(input: &mut Input<'_>, blocks: &[gif::Block], want: Want) -> io::Result<Parts> {
     let mut parts = Parts::default();
     if want != Want::Orientation {
         for range in blocks.iter().filter_map(gif::Block::xmp) {

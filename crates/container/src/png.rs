@@ -4,7 +4,7 @@ mod frames;
 
 pub use frames::{CONTROL_LEN, Control, Part, Role, Sequence};
 
-use std::io::{self, Read, Seek};
+use std::io;
 use std::ops::Range;
 
 use super::MAX_PARTS;
@@ -51,7 +51,7 @@ impl Chunk {
 ///
 /// # Errors
 /// The errors of `input`.
-pub fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64) -> io::Result<Option<Chunk>> {
+pub fn next_chunk(input: &mut Input<'_>, at: u64) -> io::Result<Option<Chunk>> {
     let len = input.len();
     Ok(input.array::<8>(at)?.map(|head| Chunk::new(head, at, len)))
 }
@@ -72,7 +72,7 @@ pub fn chunks_of(file: &[u8]) -> impl Iterator<Item = Chunk> {
 ///
 /// # Errors
 /// The errors of `input`.
-pub fn is_sound<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &Chunk) -> io::Result<bool> {
+pub fn is_sound(input: &mut Input<'_>, chunk: &Chunk) -> io::Result<bool> {
     if chunk.cut {
         return Ok(false);
     }
@@ -84,12 +84,7 @@ pub fn is_sound<R: Read + Seek>(input: &mut Input<'_, R>, chunk: &Chunk) -> io::
 ///
 /// # Errors
 /// The errors of `input`.
-pub fn checksum<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    name: [u8; 4],
-    first: &[u8],
-    rest: Range<u64>,
-) -> io::Result<[u8; 4]> {
+pub fn checksum(input: &mut Input<'_>, name: [u8; 4], first: &[u8], rest: Range<u64>) -> io::Result<[u8; 4]> {
     let mut crc = flate2::Crc::new();
     crc.update(&name);
     crc.update(first);
@@ -107,7 +102,7 @@ pub fn checksum<R: Read + Seek>(
 }
 
 /// Reads the chunks up to IEND, after which the file ends.
-pub fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
+pub fn chunks(input: &mut Input<'_>) -> io::Result<Vec<Chunk>> {
     let mut chunks = Vec::new();
     let mut at = SIGNATURE_LEN;
     while let Some(chunk) = next_chunk(input, at)? {
@@ -123,7 +118,7 @@ pub fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>
 }
 
 /// Reads the chunks before the image data.
-pub fn header_chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
+pub fn header_chunks(input: &mut Input<'_>) -> io::Result<Vec<Chunk>> {
     let mut chunks = Vec::new();
     let mut at = SIGNATURE_LEN;
     while let Some(chunk) = next_chunk(input, at)? {

@@ -1,6 +1,6 @@
 //! RIFF chunks of WebP files (RFC 9649, section 2).
 
-use std::io::{self, Read, Seek};
+use std::io;
 use std::ops::Range;
 
 use super::MAX_PARTS;
@@ -69,7 +69,7 @@ impl Chunk {
 }
 
 /// Parses the chunk at `at`, which is limited to `end`.
-pub fn next_chunk<R: Read + Seek>(input: &mut Input<'_, R>, at: u64, end: u64) -> io::Result<Option<Chunk>> {
+pub fn next_chunk(input: &mut Input<'_>, at: u64, end: u64) -> io::Result<Option<Chunk>> {
     if at.saturating_add(8) > end {
         return Ok(None);
     }
@@ -102,12 +102,12 @@ fn riff_len(size: Option<[u8; 4]>) -> u64 {
 }
 
 /// Where the RIFF chunk ends by its own size; the file may end before, or go on with what is no part of it.
-pub fn riff_end<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<u64> {
+pub fn riff_end(input: &mut Input<'_>) -> io::Result<u64> {
     Ok(riff_len(input.array(4)?).min(input.len()))
 }
 
 /// All chunks of the file.
-pub fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>> {
+pub fn chunks(input: &mut Input<'_>) -> io::Result<Vec<Chunk>> {
     let end = riff_end(input)?;
     let mut chunks = Vec::new();
     let mut at = HEADER_LEN;
@@ -123,7 +123,7 @@ pub fn chunks<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Vec<Chunk>
 }
 
 /// What a file in the extended format announces, which alone may hold more than a picture (section 2.7).
-pub fn flags<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[Chunk]) -> io::Result<Option<Flags>> {
+pub fn flags(input: &mut Input<'_>, chunks: &[Chunk]) -> io::Result<Option<Flags>> {
     let first = chunks.first().filter(|first| &first.name == b"VP8X" && first.data.end - first.data.start >= 10);
     let Some(first) = first else { return Ok(None) };
     Ok(input.array::<1>(first.data.start)?.map(|[flags]| Flags(flags)))

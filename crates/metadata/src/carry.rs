@@ -190,7 +190,7 @@ fn insert(mut file: Vec<u8>, at: u64, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Reads from a file that was encoded here, which needs no protection.
-fn own<'f, T>(file: &'f [u8], read: impl FnOnce(&mut Input<'_, Cursor<&'f [u8]>>) -> io::Result<T>) -> io::Result<T> {
+fn own<T>(file: &[u8], read: impl FnOnce(&mut Input<'_>) -> io::Result<T>) -> io::Result<T> {
     #[allow(clippy::disallowed_methods, reason = "it is our own")]
     let cancellation = Cancellation::unbounded();
     let meter = Meter::new(file.len() as u64, &cancellation);

@@ -97,7 +97,7 @@ impl Rewrite {
 
     /// Replaces inserted bytes that the source contains at the same offset by copies, so that a file without metadata
     /// is recognised as unchanged.
-    pub(super) fn recognise<R: Read + Seek>(self, input: &mut Input<'_, R>) -> io::Result<Self> {
+    pub(super) fn recognise(self, input: &mut Input<'_>) -> io::Result<Self> {
         if self.len() != self.source_len {
             return Ok(self);
         }
@@ -172,7 +172,7 @@ impl Rewrite {
     }
 }
 
-fn is_zero<R: Read + Seek>(input: &mut Input<'_, R>, range: Range<u64>) -> io::Result<bool> {
+fn is_zero(input: &mut Input<'_>, range: Range<u64>) -> io::Result<bool> {
     let mut at = range.start;
     while at < range.end {
         let bytes = input.stream(at)?;

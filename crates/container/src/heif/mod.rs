@@ -6,7 +6,7 @@ mod picture;
 mod sequence;
 
 use std::collections::HashMap;
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor};
 use std::ops::Range;
 
 use crate::input::{Input, from_memory};
@@ -104,7 +104,7 @@ pub fn picture<'a>(file: &'a [u8], kind: [u8; 4], cancellation: &Cancellation) -
 }
 
 /// Reads the `meta` box of the file; `None` if there is no complete one.
-pub fn meta<R: Read + Seek>(input: &mut Input<'_, R>) -> io::Result<Option<Meta>> {
+pub fn meta(input: &mut Input<'_>) -> io::Result<Option<Meta>> {
     let end = input.len();
     let found = boxes(input, 0..end)?.into_iter().find(|found| &found.kind == b"meta" && !found.cut);
     let Some(found) = found.filter(|found| found.range.end - found.range.start <= MAX_META) else { return Ok(None) };
@@ -235,7 +235,7 @@ impl Meta {
     }
 
     /// Reads an item's data, up to a limit.
-    pub fn data<R: Read + Seek>(&self, input: &mut Input<'_, R>, id: u32, limit: usize) -> io::Result<Vec<u8>> {
+    pub fn data(&self, input: &mut Input<'_>, id: u32, limit: usize) -> io::Result<Vec<u8>> {
         let mut data = Vec::new();
         if let Some(location) = self.locations.of(id) {
             for extent in self.extents(location) {

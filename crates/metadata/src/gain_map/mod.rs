@@ -7,7 +7,7 @@
 pub(crate) mod apple;
 mod parameters;
 
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor};
 
 use crate::Error;
 use crate::strip::gain_map::{is_announced, iso_payload, mp_offsets, mp_segment};
@@ -68,12 +68,7 @@ pub fn gain_map(bytes: &[u8], cancellation: &Cancellation) -> Result<Option<Gain
 
 /// The gain map in the image at `start`, if it is one. `base` is the header of the first image. Only Apple's is not announced
 /// there.
-fn at<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    start: u64,
-    base: &[Segment],
-    is_announced: bool,
-) -> io::Result<Option<GainMap>> {
+fn at(input: &mut Input<'_>, start: u64, base: &[Segment], is_announced: bool) -> io::Result<Option<GainMap>> {
     if input.array::<3>(start)? != Some([0xff, jpeg::SOI, 0xff]) {
         return Ok(None);
     }
@@ -101,7 +96,7 @@ fn at<R: Read + Seek>(
 }
 
 /// The first packet of XMP among these segments.
-pub(crate) fn xmp<R: Read + Seek>(input: &mut Input<'_, R>, header: &[Segment]) -> io::Result<Option<Xmp>> {
+pub(crate) fn xmp(input: &mut Input<'_>, header: &[Segment]) -> io::Result<Option<Xmp>> {
     for segment in header.iter().filter(|segment| segment.marker == jpeg::APP1) {
         if segment.opens_with(input, jpeg::XMP)? {
             let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
@@ -113,7 +108,7 @@ pub(crate) fn xmp<R: Read + Seek>(input: &mut Input<'_, R>, header: &[Segment]) 
 }
 
 /// The Exif block among these segments.
-pub(crate) fn exif<R: Read + Seek>(input: &mut Input<'_, R>, header: &[Segment]) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn exif(input: &mut Input<'_>, header: &[Segment]) -> io::Result<Option<Vec<u8>>> {
     for segment in header.iter().filter(|segment| segment.marker == jpeg::APP1) {
         if segment.opens_with(input, jpeg::EXIF)? {
             let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;

@@ -1,7 +1,6 @@
 //! BMP: headers, colour table, pixels and an embedded profile stay at their offsets. Gaps between them are filled with
 //! zeros, and anything after them is dropped ("[MS-WMF]" 2.2.2.3 to 2.2.2.5).
 
-use std::io::{Read, Seek};
 use std::ops::Range;
 
 use super::edits::{Edit, apply, merged, without};
@@ -16,7 +15,7 @@ const V5_LEN: u32 = 124;
 /// "MBED" as a number: the profile is embedded, not linked.
 const EMBEDDED: u32 = u32::from_be_bytes(*b"MBED");
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>) -> Result<Rewrite, Error> {
     let len = input.len();
     let header = input.copy(0..FILE_HEADER + u64::from(V5_LEN), usize::MAX)?;
     let used = used(&header, len)?;

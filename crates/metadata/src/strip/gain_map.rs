@@ -7,7 +7,7 @@
 //! describes its application are rewritten. A gain map that these do not lead to is dropped, with everything that
 //! announces it.
 
-use std::io::{self, Read, Seek};
+use std::io;
 
 use super::jpeg::{Image, image, kept};
 use crate::gain_map::{apple, exif, without_trailing, xmp};
@@ -37,7 +37,7 @@ pub(super) struct GainMap {
 }
 
 /// Finds the gain map of the first image, if that announces one and it is at its announced location, or Apple's.
-pub(super) fn find<R: Read + Seek>(input: &mut Input<'_, R>, primary: &Image) -> Result<Option<GainMap>, Error> {
+pub(super) fn find(input: &mut Input<'_>, primary: &Image) -> Result<Option<GainMap>, Error> {
     let announcing = gain_map_xmp(input, &primary.segments)?;
     let iso_segments = iso_segments(input, &primary.segments)?;
     let is_announced = announcing.is_some() || !iso_segments.is_empty();
@@ -73,13 +73,13 @@ pub(super) fn find<R: Read + Seek>(input: &mut Input<'_, R>, primary: &Image) ->
 }
 
 /// Whether the segments of the first image announce a gain map.
-pub(crate) fn is_announced<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> io::Result<bool> {
+pub(crate) fn is_announced(input: &mut Input<'_>, segments: &[Segment]) -> io::Result<bool> {
     let has_version = |xmp: Xmp| xmp.gain_map().is_some();
     Ok(iso_payload(input, segments)?.is_some() || xmp(input, segments)?.is_some_and(has_version))
 }
 
 /// The serialized segments by which a gain map with this header is applied; `None` if it has none.
-fn applied<R: Read + Seek>(input: &mut Input<'_, R>, header: &[Segment]) -> Result<Option<Vec<u8>>, Error> {
+fn applied(input: &mut Input<'_>, header: &[Segment]) -> Result<Option<Vec<u8>>, Error> {
     let xmp = gain_map_xmp(input, header)?.and_then(|xmp| xmp.gain_map());
     let iso = iso_segments(input, header)?;
     let segments = [xmp.map(|packet| xmp_segment(&packet)).unwrap_or_default(), iso].concat();
@@ -87,11 +87,7 @@ fn applied<R: Read + Seek>(input: &mut Input<'_, R>, header: &[Segment]) -> Resu
 }
 
 /// The same for a gain map in Apple's form.
-fn apples<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    primary: &Image,
-    header: &[Segment],
-) -> Result<Option<Vec<u8>>, Error> {
+fn apples(input: &mut Input<'_>, primary: &Image, header: &[Segment]) -> Result<Option<Vec<u8>>, Error> {
     let Some(xmp) = xmp(input, header)?.filter(apple::is_gain_map) else { return Ok(None) };
     let exif = exif(input, &primary.segments)?;
     Ok(apple::packet(&xmp, exif.as_deref()).map(|packet| xmp_segment(&packet)))
@@ -102,7 +98,7 @@ fn xmp_segment(packet: &[u8]) -> Vec<u8> {
 }
 
 /// The second image with the segments by which it is applied; `None` if it is truncated.
-fn secondary<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, applied: &[u8]) -> Result<Option<Rewrite>, Error> {
+fn secondary(input: &mut Input<'_>, start: u64, applied: &[u8]) -> Result<Option<Rewrite>, Error> {
     let image = image(input, start)?;
     if !image.is_complete() || !image.segments.iter().any(|segment| segment.marker == jpeg::SOS) {
         return Ok(None);
@@ -118,22 +114,19 @@ fn secondary<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, applied: &[u8
 }
 
 /// The XMP of these segments, if it describes a gain map.
-fn gain_map_xmp<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Option<Xmp>, Error> {
+fn gain_map_xmp(input: &mut Input<'_>, segments: &[Segment]) -> Result<Option<Xmp>, Error> {
     Ok(xmp(input, segments)?.filter(|xmp| xmp.gain_map().is_some()))
 }
 
 /// The ISO 21496-1 segment among these, serialized again; empty if there is none.
-fn iso_segments<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> io::Result<Vec<u8>> {
+fn iso_segments(input: &mut Input<'_>, segments: &[Segment]) -> io::Result<Vec<u8>> {
     let payload = iso_payload(input, segments)?;
     let segment = |payload: Vec<u8>| jpeg::segment(jpeg::APP2, &[jpeg::ISO_GAIN_MAP, without_trailing(&payload)]);
     Ok(payload.map(segment).unwrap_or_default())
 }
 
 /// The payload of the ISO 21496-1 segment among these, after its identifier.
-pub(crate) fn iso_payload<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    segments: &[Segment],
-) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn iso_payload(input: &mut Input<'_>, segments: &[Segment]) -> io::Result<Option<Vec<u8>>> {
     for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP2) {
         let short = segment.range.end - segment.range.start <= MAX_ISO_METADATA && !segment.cut;
         if short && segment.opens_with(input, jpeg::ISO_GAIN_MAP)? {
@@ -145,7 +138,7 @@ pub(crate) fn iso_payload<R: Read + Seek>(
 }
 
 /// The offsets of further images in the MP directory.
-pub(crate) fn mp_offsets<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> io::Result<Vec<u64>> {
+pub(crate) fn mp_offsets(input: &mut Input<'_>, segments: &[Segment]) -> io::Result<Vec<u64>> {
     for segment in segments.iter().filter(|segment| segment.marker == jpeg::APP2) {
         let payload = input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)?;
         let Some(data) = payload.strip_prefix(jpeg::MPF) else { continue };

@@ -1,7 +1,6 @@
 //! GIF: keeps images up to the end of their pixels, their graphic control extensions, the loop count and an ICC
 //! profile.
 
-use std::io::{Read, Seek};
 use std::ops::Range;
 
 use super::Keep;
@@ -18,7 +17,7 @@ const DESCRIPTOR_LEN: u64 = 10;
 /// The maximum initial code size for pixels (appendix F).
 const MAX_PIXEL_BITS: u8 = 11;
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error> {
     let (header, blocks) = gif::blocks(input)?;
     if blocks.len() > MAX_PARTS {
         return Err(Error::Damaged("too many blocks"));
@@ -74,12 +73,7 @@ fn is_application(block: &Block, is_named: impl Fn(&[u8; 11]) -> bool) -> bool {
 }
 
 /// Writes an extension with these sub-blocks: as a copy, if the source contains it unchanged.
-fn put<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    range: &Range<u64>,
-    sub_blocks: &[&[u8]],
-    out: &mut Rewrite,
-) -> Result<(), Error> {
+fn put(input: &mut Input<'_>, range: &Range<u64>, sub_blocks: &[&[u8]], out: &mut Rewrite) -> Result<(), Error> {
     let mut clean = input.copy(range.start..range.start + 2, 2)?;
     for block in sub_blocks {
         clean.push(block.len() as u8);
@@ -96,7 +90,7 @@ fn put<R: Read + Seek>(
 }
 
 /// Keeps the four bytes of a graphic control extension (section 23).
-fn keep_control<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>, out: &mut Rewrite) -> Result<(), Error> {
+fn keep_control(input: &mut Input<'_>, range: &Range<u64>, out: &mut Rewrite) -> Result<(), Error> {
     let extension = input.copy(range.clone(), 7)?;
     match gif::sub_blocks(&extension, 2).next().and_then(<[u8]>::first_chunk::<4>) {
         Some(control) => put(input, range, &[control], out),
@@ -105,7 +99,7 @@ fn keep_control<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>, ou
 }
 
 /// The identifier of an extension with the loop count, and its sub-block.
-fn repeats<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>) -> Result<Option<[Vec<u8>; 2]>, Error> {
+fn repeats(input: &mut Input<'_>, range: &Range<u64>) -> Result<Option<[Vec<u8>; 2]>, Error> {
     let extension = input.copy(range.clone(), usize::MAX)?;
     let mut blocks = gif::sub_blocks(&extension, 2);
     let count = |block: &[u8]| match block {
@@ -116,7 +110,7 @@ fn repeats<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>) -> Resu
 }
 
 /// Keeps a valid profile, without trailing bytes.
-fn keep_profile<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>, out: &mut Rewrite) -> Result<(), Error> {
+fn keep_profile(input: &mut Input<'_>, range: &Range<u64>, out: &mut Rewrite) -> Result<(), Error> {
     let extension = input.copy(range.clone(), 2 * MAX_PROFILE)?;
     input.meter().hold(extension.len() as u64)?;
     let profile = gif::sub_blocks(&extension, 2).skip(1).collect::<Vec<_>>().concat();
@@ -131,12 +125,7 @@ fn keep_profile<R: Read + Seek>(input: &mut Input<'_, R>, range: &Range<u64>, ou
 }
 
 /// Keeps an image up to the code that ends its pixels.
-fn keep_image<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    range: &Range<u64>,
-    cut: bool,
-    out: &mut Rewrite,
-) -> Result<(), Error> {
+fn keep_image(input: &mut Input<'_>, range: &Range<u64>, cut: bool, out: &mut Rewrite) -> Result<(), Error> {
     let Some([_, _, _, _, _, w0, w1, h0, h1, flags]) = input.array::<{ DESCRIPTOR_LEN as usize }>(range.start)? else {
         out.copy(range.clone());
         return Ok(());

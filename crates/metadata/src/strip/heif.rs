@@ -3,7 +3,6 @@
 //! item and no sample of a sequence uses. Dropped boxes become free space of the same size.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Seek};
 use std::ops::Range;
 
 use super::Keep;
@@ -29,11 +28,7 @@ const BRANDS: [&[u8; 4]; 34] = [
     b"jpeg", b"jpgs", b"tmap", b"1pic", b"iso3", b"iso4", b"iso5", b"iso6", b"iso8", b"isom",
 ];
 
-pub(super) fn strip<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    keep: Keep,
-    keeps_gain_map: bool,
-) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>, keep: Keep, keeps_gain_map: bool) -> Result<Rewrite, Error> {
     let all = top_level(input)?;
     let sequence = all.iter().find(|found| &found.kind == b"moov" && !found.cut);
     // A file without a primary image is a sequence only.
@@ -114,8 +109,8 @@ pub(super) fn strip<R: Read + Seek>(
 
 /// Clears the version of the major brand, and overwrites unknown brands with the major brand. Readers refuse a file with the
 /// brand of gain maps that has none.
-fn edit_brands<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+fn edit_brands(
+    input: &mut Input<'_>,
     found: &BoxAt,
     has_gain_map: bool,
     edits: &mut Vec<(Range<u64>, Edit)>,
@@ -141,18 +136,13 @@ fn covers(ranges: &[Range<u64>], range: &Range<u64>) -> bool {
     after.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|other| range.end <= other.end)
 }
 
-fn top_level<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Vec<BoxAt>, Error> {
+fn top_level(input: &mut Input<'_>) -> Result<Vec<BoxAt>, Error> {
     let all = boxes(input, 0..input.len())?;
     if all.len() >= MAX_PARTS { Err(Error::Damaged("too many boxes")) } else { Ok(all) }
 }
 
 /// Adds the units of the kept items.
-fn add_items<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    meta: &Meta,
-    kept: &BTreeSet<u32>,
-    units: &mut Units,
-) -> Result<(), Error> {
+fn add_items(input: &mut Input<'_>, meta: &Meta, kept: &BTreeSet<u32>, units: &mut Units) -> Result<(), Error> {
     let kinds: BTreeMap<_, _> = meta.items.iter().map(|item| (item.id, item.kind)).collect();
     for location in meta.locations.iter().filter(|location| kept.contains(&location.id)) {
         let Some(kind) = kinds.get(&location.id) else { continue };
@@ -176,7 +166,7 @@ struct DerivedImage {
 }
 
 /// The derived images by their ids. An id that a coded image has as well is not among them.
-fn derived_images<R: Read + Seek>(input: &mut Input<'_, R>, meta: &Meta) -> Result<BTreeMap<u32, DerivedImage>, Error> {
+fn derived_images(input: &mut Input<'_>, meta: &Meta) -> Result<BTreeMap<u32, DerivedImage>, Error> {
     let inputs = meta.references.iter().filter(|reference| &reference.kind == b"dimg");
     let inputs: BTreeMap<_, _> = inputs.map(|reference| (reference.from, reference.to.len())).collect();
     let (mut found, mut coded) = (BTreeMap::new(), BTreeSet::new());
@@ -218,8 +208,8 @@ struct Replacement {
 
 /// The rights metadata that replaces the Exif and XMP items that it was taken from. It is dropped if it needs more
 /// space than these have.
-fn replacements<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+fn replacements(
+    input: &mut Input<'_>,
     meta: &Meta,
     images: &BTreeSet<u32>,
     keep: Keep,
@@ -267,8 +257,8 @@ fn fill(meta: &Meta, id: u32, data: &[u8], padding: u8, meter: &Meter<'_>) -> Re
 }
 
 /// The meta box with the kept items, in its original size.
-fn new_meta<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+fn new_meta(
+    input: &mut Input<'_>,
     meta: &Meta,
     kept: &BTreeSet<u32>,
     used: &[Range<u64>],

@@ -1,7 +1,6 @@
 //! The movie box of an image sequence (ISO/IEC 14496-12, 8.2 to 8.7): its picture and alpha tracks are kept, with the
 //! tables that refer to their samples. User data, metadata, dates, names and other tracks are overwritten.
 
-use std::io::{Read, Seek};
 use std::ops::Range;
 
 use super::edits::Edit;
@@ -22,8 +21,8 @@ const DESCRIBING: [&[u8; 4]; 12] =
     [b"av1C", b"hvcC", b"lhvC", b"avcC", b"colr", b"pasp", b"clap", b"ccst", b"auxi", b"clli", b"mdcv", b"amve"];
 
 /// Processes the movie box, and returns the locations of the samples of the kept tracks.
-pub(super) fn samples<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+pub(super) fn samples(
+    input: &mut Input<'_>,
     movie: &BoxAt,
     edits: &mut Vec<(Range<u64>, Edit)>,
     units: &mut Units,
@@ -54,12 +53,7 @@ fn end_at(found: &BoxAt, len: u64, edits: &mut Vec<(Range<u64>, Edit)>) {
 
 /// Clears the creation and modification times in a header of this length, and everything after it. Times and durations
 /// have twice the size in version 1.
-fn header<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    found: &BoxAt,
-    len: u64,
-    edits: &mut Vec<(Range<u64>, Edit)>,
-) -> Result<(), Error> {
+fn header(input: &mut Input<'_>, found: &BoxAt, len: u64, edits: &mut Vec<(Range<u64>, Edit)>) -> Result<(), Error> {
     let is_wide = input.array::<1>(found.payload.start)?.unwrap_or_default() != [0];
     let times = found.payload.start + 4;
     let end = times + if is_wide { 16 } else { 8 };
@@ -79,7 +73,7 @@ struct Track {
 
 impl Track {
     /// `None` for a track that is not visible.
-    fn read<R: Read + Seek>(input: &mut Input<'_, R>, track: &BoxAt) -> Result<Option<Self>, Error> {
+    fn read(input: &mut Input<'_>, track: &BoxAt) -> Result<Option<Self>, Error> {
         let mut inside = |boxes_of: &[BoxAt], kind: &[u8; 4]| match boxes_of.iter().find(|found| &found.kind == kind) {
             Some(found) => boxes(input, found.payload.clone()),
             None => Ok(Vec::new()),
@@ -97,7 +91,7 @@ impl Track {
         Ok(Some(Self { children, media, information, table, is_picture }))
     }
 
-    fn edit<R: Read + Seek>(&self, input: &mut Input<'_, R>, edits: &mut Vec<(Range<u64>, Edit)>) -> Result<(), Error> {
+    fn edit(&self, input: &mut Input<'_>, edits: &mut Vec<(Range<u64>, Edit)>) -> Result<(), Error> {
         let (mut has_media, mut has_information, mut has_table) = (false, false, false);
         for child in &self.children {
             match &child.kind {
@@ -144,7 +138,7 @@ impl Track {
 }
 
 /// The sample entries, each with the boxes that follow its fixed fields.
-fn descriptions<R: Read + Seek>(input: &mut Input<'_, R>, found: &BoxAt) -> Result<Vec<(BoxAt, Vec<BoxAt>)>, Error> {
+fn descriptions(input: &mut Input<'_>, found: &BoxAt) -> Result<Vec<(BoxAt, Vec<BoxAt>)>, Error> {
     let entries = found.payload.start.saturating_add(8)..found.payload.end;
     let mut all = Vec::new();
     for entry in boxes(input, entries)? {
@@ -155,7 +149,7 @@ fn descriptions<R: Read + Seek>(input: &mut Input<'_, R>, found: &BoxAt) -> Resu
     Ok(all)
 }
 
-fn is_alpha<R: Read + Seek>(input: &mut Input<'_, R>, table: &[BoxAt]) -> Result<bool, Error> {
+fn is_alpha(input: &mut Input<'_>, table: &[BoxAt]) -> Result<bool, Error> {
     let Some(found) = table.iter().find(|found| &found.kind == b"stsd") else { return Ok(false) };
     for (_, inside) in descriptions(input, found)? {
         for auxiliary in inside.iter().filter(|found| &found.kind == b"auxi") {
@@ -170,11 +164,7 @@ fn is_alpha<R: Read + Seek>(input: &mut Input<'_, R>, table: &[BoxAt]) -> Result
     Ok(false)
 }
 
-fn edit_descriptions<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    found: &BoxAt,
-    edits: &mut Vec<(Range<u64>, Edit)>,
-) -> Result<(), Error> {
+fn edit_descriptions(input: &mut Input<'_>, found: &BoxAt, edits: &mut Vec<(Range<u64>, Edit)>) -> Result<(), Error> {
     let mut end = found.payload.start.saturating_add(8).min(found.payload.end);
     for (entry, inside) in descriptions(input, found)? {
         end = entry.range.end;
@@ -203,11 +193,7 @@ fn edit_descriptions<R: Read + Seek>(
 
 /// Clears everything after the entries of a table, whose number follows version and flags, and tables that refer to no
 /// sample.
-fn edit_table<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    found: &BoxAt,
-    edits: &mut Vec<(Range<u64>, Edit)>,
-) -> Result<(), Error> {
+fn edit_table(input: &mut Input<'_>, found: &BoxAt, edits: &mut Vec<(Range<u64>, Edit)>) -> Result<(), Error> {
     let number = |bytes: Option<[u8; 4]>| u64::from(bytes.map_or(0, u32::from_be_bytes));
     let start = found.payload.start;
     let is_wide = input.array::<1>(start)?.unwrap_or_default() != [0];
@@ -231,7 +217,7 @@ fn edit_table<R: Read + Seek>(
 }
 
 /// The coding of a track's samples, if all its sample entries agree.
-fn coding<R: Read + Seek>(input: &mut Input<'_, R>, table: &[BoxAt]) -> Result<Option<Coding>, Error> {
+fn coding(input: &mut Input<'_>, table: &[BoxAt]) -> Result<Option<Coding>, Error> {
     let Some(found) = table.iter().find(|found| &found.kind == b"stsd") else { return Ok(None) };
     let mut agreed = None;
     for (entry, inside) in descriptions(input, found)? {
@@ -252,8 +238,8 @@ fn coding<R: Read + Seek>(input: &mut Input<'_, R>, table: &[BoxAt]) -> Result<O
 
 /// The locations of a track's samples: chunks of several samples each (8.7.3 to 8.7.5). The units of the samples are added
 /// to `units`.
-fn sample_places<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+fn sample_places(
+    input: &mut Input<'_>,
     table: &[BoxAt],
     samples: &mut Vec<Range<u64>>,
     units: &mut Units,

@@ -2,7 +2,7 @@
 //! show nothing (metadata, SEI messages, padding, types that are reserved) become padding of the same length, which
 //! decoders pass over, so that neither offsets nor lengths change. The units that are kept stay as they are.
 
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor};
 use std::ops::Range;
 
 use super::edits::merged;
@@ -134,7 +134,7 @@ impl<'e> Data<'e> {
     }
 
     /// The first bytes of a part of the data: as many as the headers of units have, or all.
-    fn head<R: Read + Seek>(&self, input: &mut Input<'_, R>, part: Range<u64>) -> io::Result<Vec<u8>> {
+    fn head(&self, input: &mut Input<'_>, part: Range<u64>) -> io::Result<Vec<u8>> {
         const HEAD: u64 = 12;
         let mut head = Vec::with_capacity(HEAD as usize);
         for place in self.places(&(part.start..part.end.min(part.start.saturating_add(HEAD)))) {
@@ -166,12 +166,7 @@ impl Units {
 
     /// Adds the units of an item or a sample at these places. Where the data is not as its coding requires, it is needed
     /// as it is.
-    pub(super) fn add<R: Read + Seek>(
-        &mut self,
-        input: &mut Input<'_, R>,
-        coding: Coding,
-        extents: &[Range<u64>],
-    ) -> Result<(), Error> {
+    pub(super) fn add(&mut self, input: &mut Input<'_>, coding: Coding, extents: &[Range<u64>]) -> Result<(), Error> {
         input.meter().steps(extents.len() as u64)?;
         // What is not in one range as a whole ends with it.
         let clipped: Option<Vec<_>> = extents.iter().map(|extent| self.clipped(extent)).collect();

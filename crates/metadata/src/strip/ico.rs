@@ -1,7 +1,7 @@
 //! ICO and CUR: a directory of bitmaps, which have no metadata, and of PNG files, which are stripped individually. The
 //! directory is rewritten, so that unreferenced bytes are dropped.
 
-use std::io::{Cursor, Read, Seek};
+use std::io::Cursor;
 use std::ops::Range;
 
 use super::Keep;
@@ -17,7 +17,7 @@ const MAX_PNG: u64 = 16 << 20;
 /// The maximum length of a DIB header.
 const MAX_DIB: usize = 124;
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error> {
     let [.., low, high] = input.array::<{ HEADER_LEN as usize }>(0)?.ok_or(Error::Damaged("the header of the icon"))?;
     let count = u16::from_le_bytes([low, high]);
     let entries = input.copy(HEADER_LEN..HEADER_LEN + u64::from(count) * ENTRY_LEN, usize::MAX)?;

@@ -1,7 +1,7 @@
 //! JPEG: keeps what decoders use to show the picture: the frame, its scans and the tables that these use, the JFIF and
 //! Adobe headers, and the ICC profile. Trailing bytes after the parameters of a segment are dropped.
 
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor};
 use std::ops::Range;
 
 use super::Keep;
@@ -38,11 +38,7 @@ impl Image {
     }
 }
 
-pub(super) fn strip<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    keep: Keep,
-    keeps_gain_map: bool,
-) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>, keep: Keep, keeps_gain_map: bool) -> Result<Rewrite, Error> {
     let image = image(input, 0)?;
     if !image.segments.iter().any(|segment| segment.marker == jpeg::SOS) {
         return Err(Error::Damaged("no image data"));
@@ -60,12 +56,12 @@ pub(super) fn strip<R: Read + Seek>(
 }
 
 /// Reads the image that begins at `start`.
-pub(crate) fn image<R: Read + Seek>(input: &mut Input<'_, R>, start: u64) -> Result<Image, Error> {
+pub(crate) fn image(input: &mut Input<'_>, start: u64) -> Result<Image, Error> {
     image_with(input, start, false)
 }
 
 /// Reads an image whose restart interval may be defined elsewhere.
-fn image_with<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, mut has_restarts: bool) -> Result<Image, Error> {
+fn image_with(input: &mut Input<'_>, start: u64, mut has_restarts: bool) -> Result<Image, Error> {
     let mut segments = Vec::new();
     let mut at = start;
     while let Some(mut segment) = jpeg::next_segment(input, at)? {
@@ -93,8 +89,8 @@ fn image_with<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, mut has_rest
 }
 
 /// Both images, and in the first one the references to the second.
-fn with_gain_map<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+fn with_gain_map(
+    input: &mut Input<'_>,
     image: &Image,
     blocks: Blocks,
     gain_map: &GainMap,
@@ -117,8 +113,8 @@ fn with_gain_map<R: Read + Seek>(
 
 /// The kept part of an image within another file, which may define its tables elsewhere, and its end; `None` for one
 /// that no decoder reads.
-pub(super) fn embedded<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+pub(super) fn embedded(
+    input: &mut Input<'_>,
     range: Range<u64>,
     has_restarts: bool,
 ) -> Result<Option<(Rewrite, u64)>, Error> {
@@ -167,12 +163,7 @@ pub(super) fn shared_tables(tables: &[u8], meter: &Meter<'_>) -> Result<(Vec<u8>
 
 /// Everything that is kept, with `blocks` where readers expect them, and that offset: at the beginning, but after a
 /// leading JFIF header (both JFIF 1.02 and Exif require to be first; readers accept either order).
-fn rewrite<R: Read + Seek>(
-    input: &Input<'_, R>,
-    segments: &[Segment],
-    kept: &[Rewrite],
-    blocks: &[u8],
-) -> io::Result<(Rewrite, u64)> {
+fn rewrite(input: &Input<'_>, segments: &[Segment], kept: &[Rewrite], blocks: &[u8]) -> io::Result<(Rewrite, u64)> {
     let mut out = Rewrite::new(input.len());
     let jfif_first = segments.get(1).is_some_and(|segment| segment.marker == jpeg::APP0)
         && kept.get(1).is_some_and(|kept| !kept.is_empty());
@@ -191,7 +182,7 @@ fn rewrite<R: Read + Seek>(
 ///
 /// # Errors
 /// [`Error::Damaged`] if no decoder could show the image: a scan does not match its frame header.
-pub(super) fn kept<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment]) -> Result<Vec<Rewrite>, Error> {
+pub(super) fn kept(input: &mut Input<'_>, segments: &[Segment]) -> Result<Vec<Rewrite>, Error> {
     let source_len = input.len();
     let mut kept: Vec<_> = segments.iter().map(|_| Rewrite::new(source_len)).collect();
     input.meter().hold((segments.len() * size_of::<Rewrite>()) as u64)?;
@@ -264,17 +255,12 @@ pub(super) fn kept<R: Read + Seek>(input: &mut Input<'_, R>, segments: &[Segment
     Ok(kept)
 }
 
-fn payload<R: Read + Seek>(input: &mut Input<'_, R>, segment: &Segment) -> io::Result<Vec<u8>> {
+fn payload(input: &mut Input<'_>, segment: &Segment) -> io::Result<Vec<u8>> {
     input.copy(segment.payload.clone(), jpeg::MAX_PAYLOAD)
 }
 
 /// Keeps the first `len` bytes of the parameters.
-fn trimmed<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    segment: &Segment,
-    len: usize,
-    out: &mut Rewrite,
-) -> io::Result<()> {
+fn trimmed(input: &mut Input<'_>, segment: &Segment, len: usize, out: &mut Rewrite) -> io::Result<()> {
     if segment.payload.end - segment.payload.start > len as u64 {
         let payload = input.copy(segment.payload.clone(), len)?;
         out.insert(&jpeg::segment(segment.marker, &[&payload]));
@@ -285,12 +271,7 @@ fn trimmed<R: Read + Seek>(
 }
 
 /// Keeps a segment with new content, as a copy if it is unchanged.
-fn replaced<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    segment: &Segment,
-    content: &[u8],
-    out: &mut Rewrite,
-) -> io::Result<()> {
+fn replaced(input: &mut Input<'_>, segment: &Segment, content: &[u8], out: &mut Rewrite) -> io::Result<()> {
     if input.copy(segment.range.clone(), content.len().saturating_add(1))? == content {
         out.copy(segment.range.clone());
     } else {
@@ -300,11 +281,7 @@ fn replaced<R: Read + Seek>(
 }
 
 /// Keeps the segments of a complete profile, in their order. A profile with trailing bytes is rewritten without them.
-fn keep_profile<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    segments: &[Segment],
-    kept: &mut [Rewrite],
-) -> Result<(), Error> {
+fn keep_profile(input: &mut Input<'_>, segments: &[Segment], kept: &mut [Rewrite]) -> Result<(), Error> {
     let mut chunks = Vec::new();
     let mut room = MAX_PROFILE + jpeg::MAX_PAYLOAD;
     for (index, segment) in segments.iter().enumerate().take_while(|(_, segment)| segment.marker != jpeg::SOS) {
@@ -339,8 +316,8 @@ fn keep_profile<R: Read + Seek>(
 
 /// Keeps the first `len` bytes of a segment that begins with `name`, which is all that decoders read, and returns
 /// whether it is long enough: decoders ignore a shorter one.
-fn keep_header<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+fn keep_header(
+    input: &mut Input<'_>,
     segment: &Segment,
     name: &[u8],
     len: usize,

@@ -1,8 +1,6 @@
 //! JPEG XL: a bare codestream contains no metadata, and of a container (ISO/IEC 18181-2) only the boxes with the
 //! codestream are kept, and what is kept of the first packet of XMP. Orientation and colour are part of the codestream.
 
-use std::io::{Read, Seek};
-
 use super::Keep;
 use crate::rights::xmp_of_same_pixels;
 use crate::{Error, Rewrite};
@@ -17,7 +15,7 @@ const LAST_PART: u8 = 0x80;
 /// The maximum length of a packet in bytes.
 const MAX_PACKET: usize = 1 << 20;
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error> {
     let len = input.len();
     if input.peek(0, 2)?.starts_with(&[0xff, 0x0a]) {
         return Ok(Rewrite::identity(len));

@@ -93,12 +93,7 @@ pub fn strip_with_format(
 }
 
 /// Plans the content of a file of this format.
-fn plan<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    format: Format,
-    keep: Keep,
-    keeps_gain_map: bool,
-) -> Result<Rewrite, Error> {
+fn plan(input: &mut Input<'_>, format: Format, keep: Keep, keeps_gain_map: bool) -> Result<Rewrite, Error> {
     let rewrite = match format {
         Format::Jpeg => jpeg::strip(input, keep, keeps_gain_map)?,
         Format::Png => png::strip(input, keep)?,

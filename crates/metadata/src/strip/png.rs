@@ -1,7 +1,7 @@
 //! PNG: keeps the chunks that are required for decoding, colour, animation and pixel aspect ratio, each once, at its
 //! standard length and in its proper position, and of the image data only the zlib stream of the pixels.
 
-use std::io::{self, Read, Seek, Write as _};
+use std::io::{self, Write as _};
 use std::ops::Range;
 
 use super::Keep;
@@ -13,7 +13,7 @@ use image_origin_container::MAX_PROFILE;
 use image_origin_container::png::{self, CONTROL_LEN, Chunk, Control, Part, Role, SIGNATURE_LEN, Sequence};
 use image_origin_container::{MAX_PARTS, inflate_with_length, parts};
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error> {
     let chunks = png::chunks(input)?;
     if chunks.len() > MAX_PARTS {
         return Err(Error::Damaged("too many chunks"));
@@ -122,8 +122,8 @@ impl Frame {
 }
 
 /// Writes chunks to the new file.
-struct Writer<'i, 'm, R> {
-    input: &'i mut Input<'m, R>,
+struct Writer<'i, 'm> {
+    input: &'i mut Input<'m>,
     picture: Picture,
     out: Rewrite,
     frame: Frame,
@@ -133,7 +133,7 @@ struct Writer<'i, 'm, R> {
     sequence: u32,
 }
 
-impl<R: Read + Seek> Writer<'_, '_, R> {
+impl Writer<'_, '_> {
     fn chunks(&mut self, chunks: &[Chunk]) -> Result<(), Error> {
         let mut seen = Vec::new();
         let (mut sequence, mut has_picture) = (Sequence::default(), false);
@@ -278,13 +278,7 @@ impl<R: Read + Seek> Writer<'_, '_, R> {
 }
 
 /// Writes a chunk whose data is `first` followed by these bytes: as a copy, if the source contains it unchanged.
-fn put<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    chunk: &Chunk,
-    first: &[u8],
-    rest: Range<u64>,
-    out: &mut Rewrite,
-) -> io::Result<()> {
+fn put(input: &mut Input<'_>, chunk: &Chunk, first: &[u8], rest: Range<u64>, out: &mut Rewrite) -> io::Result<()> {
     let is_whole = rest.end == chunk.data.end && rest.start == chunk.data.start + first.len() as u64;
     if is_whole && input.peek(chunk.data.start, first.len())?.starts_with(first) {
         out.copy(chunk.range.clone());

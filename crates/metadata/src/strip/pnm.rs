@@ -2,8 +2,6 @@
 //! anywhere before the pixels in the other formats (Netpbm's pages on pbm, pgm, ppm and pam). In text formats, comments
 //! may also occur between the pixels. Anything after the pixels is dropped: viewers show the first picture only.
 
-use std::io::{Read, Seek};
-
 use crate::{Error, Piece, Rewrite};
 use image_origin_container::Input;
 use image_origin_container::MAX_PARTS;
@@ -14,7 +12,7 @@ const MAX_LINE: usize = 4096;
 const TUPLE_TYPES: [&str; 6] =
     ["BLACKANDWHITE", "BLACKANDWHITE_ALPHA", "GRAYSCALE", "GRAYSCALE_ALPHA", "RGB", "RGB_ALPHA"];
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>) -> Result<Rewrite, Error> {
     let [_, kind] = input.array::<2>(0)?.ok_or(Error::Damaged("the header"))?;
     let mut out = Rewrite::new(input.len());
     out.copy(0..2);
@@ -59,25 +57,20 @@ fn raster(counts: &[u64], most: u64) -> Option<u64> {
     counts.iter().try_fold(size, |product: u64, count| product.checked_mul(*count))
 }
 
-fn pixels<R: Read + Seek>(
-    input: &Input<'_, R>,
-    out: &mut Rewrite,
-    start: u64,
-    length: Option<u64>,
-) -> Result<(), Error> {
+fn pixels(input: &Input<'_>, out: &mut Rewrite, start: u64, length: Option<u64>) -> Result<(), Error> {
     let length = length.ok_or(Error::Damaged("the header"))?;
     out.copy(start..start.saturating_add(length).min(input.len()));
     Ok(())
 }
 
 /// A text that is copied without its comments.
-struct Text<'i, 'm, R> {
-    input: &'i mut Input<'m, R>,
+struct Text<'i, 'm> {
+    input: &'i mut Input<'m>,
     out: Rewrite,
     at: u64,
 }
 
-impl<R: Read + Seek> Text<'_, '_, R> {
+impl Text<'_, '_> {
     /// Copies the next number with at most this many digits, the text before it, and one white space after it. `None`
     /// if there is something else.
     fn number(&mut self, most_digits: usize) -> Result<Option<u64>, Error> {
@@ -138,7 +131,7 @@ impl<R: Read + Seek> Text<'_, '_, R> {
 }
 
 /// Copies the known header lines of a PAM, and the pixels.
-fn lines<R: Read + Seek>(input: &mut Input<'_, R>, out: &mut Rewrite) -> Result<(), Error> {
+fn lines(input: &mut Input<'_>, out: &mut Rewrite) -> Result<(), Error> {
     let (mut at, mut counts, mut most) = (2, [None; 3], None);
     for _ in 0..MAX_PARTS {
         let window = input.peek(at, MAX_LINE)?;

@@ -1,15 +1,13 @@
 //! QOI: keeps the pixels and the end marker, and drops everything after it (the Quite OK Image format, specification
 //! 1.0).
 
-use std::io::{Read, Seek};
-
 use crate::{Error, Rewrite};
 use image_origin_container::Input;
 
 const HEADER_LEN: u64 = 14;
 const END_MARKER_LEN: u64 = 8;
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>) -> Result<Rewrite, Error> {
     let header = input.array::<{ HEADER_LEN as usize }>(0)?.ok_or(Error::Damaged("the header"))?;
     let [_, _, _, _, w0, w1, w2, w3, h0, h1, h2, h3, ..] = header;
     let pixels = u64::from(u32::from_be_bytes([w0, w1, w2, w3])) * u64::from(u32::from_be_bytes([h0, h1, h2, h3]));
@@ -20,7 +18,7 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>) -> Result<Rewrite,
 }
 
 /// The end of the chunks that encode this many pixels.
-fn pixels_end<R: Read + Seek>(input: &mut Input<'_, R>, mut pixels: u64) -> Result<u64, Error> {
+fn pixels_end(input: &mut Input<'_>, mut pixels: u64) -> Result<u64, Error> {
     let mut at = HEADER_LEN;
     while pixels > 0 {
         let codes = input.stream(at)?;

@@ -2,7 +2,7 @@
 //! of one in another encoding, nothing is the same bytes. The pictures embedded in a drawing lose what their files lose.
 
 use std::borrow::Cow;
-use std::io::{Cursor, Read, Seek};
+use std::io::Cursor;
 
 use super::Keep;
 use crate::{Error, Rewrite};
@@ -54,7 +54,7 @@ fn embedded(file: &[u8], keep: Keep, meter: &Meter<'_>) -> Result<Picture, Exhau
     }
 }
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error> {
     // One byte more shows that the file is too long.
     let bytes = input.copy(0..input.len(), MAX_LEN + 1)?;
     let text = svg::decode(&bytes, input.meter())?;

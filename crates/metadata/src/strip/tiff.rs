@@ -3,7 +3,7 @@
 //! uses is overwritten with zero. Embedded JPEGs are stripped in place.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Seek};
+use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -107,8 +107,8 @@ struct Directory {
     next: u64,
 }
 
-struct Reader<'i, 'm, R> {
-    input: &'i mut Input<'m, R>,
+struct Reader<'i, 'm> {
+    input: &'i mut Input<'m>,
     order: Order,
     /// Whether this is BigTIFF: 8-byte offsets and counts, 20-byte entries.
     big: bool,
@@ -118,7 +118,7 @@ struct Reader<'i, 'm, R> {
     places: Vec<u64>,
 }
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error> {
     let len = input.len();
     let header = input.copy(0..16, 16)?;
     let order = Order { little_endian: header.starts_with(b"II") };
@@ -168,7 +168,7 @@ fn any_overlap(ranges: &[Range<u64>]) -> bool {
     sorted.windows(2).any(|pair| matches!(pair, [a, b] if b.start < a.end))
 }
 
-impl<R: Read + Seek> Reader<'_, '_, R> {
+impl Reader<'_, '_> {
     /// The kept pages with their kept fields: all but reduced-resolution copies of other pages.
     fn pages(&mut self, keep: Keep) -> Result<Vec<Directory>, Error> {
         let first = if self.big { self.input.array::<8>(8)?.map(|b| self.order.uint(&b)) } else { None };

@@ -1,7 +1,6 @@
 //! The data of strips and tiles of a TIFF that decoders read: no more than their rows need, whatever lengths the file
 //! contains.
 
-use std::io::{Read, Seek};
 use std::ops::Range;
 
 use super::edits::Edit;
@@ -64,12 +63,7 @@ impl Storage {
     }
 
     /// Where the fax data of strip or tile `index` ends; `None` if a row is damaged or the data is too long to be followed.
-    fn fax_end<R: Read + Seek>(
-        &self,
-        input: &mut Input<'_, R>,
-        index: u64,
-        range: &Range<u64>,
-    ) -> Result<Option<u64>, Error> {
+    fn fax_end(&self, input: &mut Input<'_>, index: u64, range: &Range<u64>) -> Result<Option<u64>, Error> {
         let scheme = match self.compression {
             2 => Scheme::Runs(8),
             3 => Scheme::Group3 { two_dimensional: self.is_two_dimensional },
@@ -100,9 +94,9 @@ impl Storage {
     ///
     /// # Errors
     /// [`Error::Damaged`] if the length cannot be determined.
-    pub(super) fn used<R: Read + Seek>(
+    pub(super) fn used(
         &self,
-        input: &mut Input<'_, R>,
+        input: &mut Input<'_>,
         index: u64,
         range: Range<u64>,
         has_length: bool,
@@ -142,7 +136,7 @@ const MAX_FAX: u64 = 4 << 20;
 
 /// The length of the LZW data that yields this many bytes (section 13). The first code is a clear code; if it is stored
 /// with the least significant bits first, the file is from an early writer.
-fn lzw<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, wanted: u64) -> Result<u64, Error> {
+fn lzw(input: &mut Input<'_>, start: u64, wanted: u64) -> Result<u64, Error> {
     let order = match input.array::<2>(start)? {
         Some([0, second]) if second & 1 == 1 => Order::LowFirst,
         _ => Order::HighFirst,
@@ -164,7 +158,7 @@ fn lzw<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, wanted: u64) -> Res
 }
 
 /// The length of the PackBits data that yields this many bytes (section 9).
-fn pack_bits<R: Read + Seek>(input: &mut Input<'_, R>, start: u64, wanted: u64) -> Result<u64, Error> {
+fn pack_bits(input: &mut Input<'_>, start: u64, wanted: u64) -> Result<u64, Error> {
     let (mut at, mut given) = (start, 0_u64);
     while given < wanted {
         let Some([count]) = input.array::<1>(at)? else { break };

@@ -1,7 +1,7 @@
 //! WebP: keeps the chunks that demuxers use to show the picture, each once, and corrects VP8X and the RIFF size.
 
 use std::cell::Cell;
-use std::io::{self, Read, Seek};
+use std::io;
 use std::ops::{ControlFlow, Range};
 
 use super::Keep;
@@ -20,7 +20,7 @@ const ANIM_LEN: u64 = 6;
 /// The defined flags of VP8X (2.7.1).
 const KNOWN_FLAGS: u8 = 0x3e;
 
-pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Result<Rewrite, Error> {
+pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error> {
     let chunks = webp::chunks(input)?;
     if chunks.len() >= MAX_PARTS {
         return Err(Error::Damaged("too many chunks"));
@@ -62,8 +62,8 @@ pub(super) fn strip<R: Read + Seek>(input: &mut Input<'_, R>, keep: Keep) -> Res
 
 /// Keeps the first picture and the alpha chunk before it. Returns the number of missing bytes, or `None` if there is no
 /// picture.
-fn keep_picture<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+fn keep_picture(
+    input: &mut Input<'_>,
     chunks: &[Chunk],
     has_alpha: bool,
     out: &mut Rewrite,
@@ -85,7 +85,7 @@ fn keep_picture<R: Read + Seek>(
 
 /// Where alpha ends: behind a byte that says how it is compressed, it has a byte for each pixel of the picture, or a lossless
 /// stream without header (2.7.1.2).
-fn alpha_end<R: Read + Seek>(input: &mut Input<'_, R>, alpha: &Chunk, picture: &Chunk) -> Result<u64, Error> {
+fn alpha_end(input: &mut Input<'_>, alpha: &Chunk, picture: &Chunk) -> Result<u64, Error> {
     const COMPRESSION: u8 = 0b11;
     let Some([how]) = input.array::<1>(alpha.data.start)? else { return Ok(alpha.data.end) };
     // A tag, a start code, and 14 bits for each side (RFC 6386, 9.1).
@@ -107,8 +107,8 @@ const CODES_PER_BYTE: u64 = 16;
 
 /// Where the lossless stream in a chunk ends, `skipped` bytes after its beginning, with its header or for this size. The
 /// end of the chunk if the stream is damaged, or too long to be followed.
-fn lossless_end<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+fn lossless_end(
+    input: &mut Input<'_>,
     chunk: &Chunk,
     skipped: u64,
     headless: Option<(u32, u32)>,
@@ -140,11 +140,7 @@ fn lossless_end<R: Read + Seek>(
     }
 }
 
-fn keep_frames<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    chunks: &[Chunk],
-    out: &mut Rewrite,
-) -> Result<Option<u64>, Error> {
+fn keep_frames(input: &mut Input<'_>, chunks: &[Chunk], out: &mut Rewrite) -> Result<Option<u64>, Error> {
     let mut missing = None;
     let global = chunks.iter().find(|chunk| &chunk.name == b"ANIM" && chunk.data.end - chunk.data.start >= ANIM_LEN);
     if let Some(global) = global {
@@ -159,7 +155,7 @@ fn keep_frames<R: Read + Seek>(
 }
 
 /// Keeps the first profile, if it is valid, without trailing bytes.
-fn keep_profile<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[Chunk], out: &mut Rewrite) -> Result<bool, Error> {
+fn keep_profile(input: &mut Input<'_>, chunks: &[Chunk], out: &mut Rewrite) -> Result<bool, Error> {
     let Some(chunk) = chunks.iter().find(|chunk| &chunk.name == b"ICCP") else { return Ok(false) };
     let profile = input.copy(chunk.data.clone(), MAX_PROFILE.saturating_add(1))?;
     let Some(len) = icc::len(&profile).filter(|_| profile.len() <= MAX_PROFILE) else { return Ok(false) };
@@ -168,12 +164,7 @@ fn keep_profile<R: Read + Seek>(input: &mut Input<'_, R>, chunks: &[Chunk], out:
 }
 
 /// Writes a chunk with this part of its data, and zero padding (2.3).
-fn put<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    chunk: &Chunk,
-    data: Range<u64>,
-    out: &mut Rewrite,
-) -> Result<(), Error> {
+fn put(input: &mut Input<'_>, chunk: &Chunk, data: Range<u64>, out: &mut Rewrite) -> Result<(), Error> {
     let len = data.end - data.start;
     let is_padded = chunk.range.end > chunk.data.end;
     let is_clean = !is_padded || input.array::<1>(chunk.data.end)? == Some([0]);
@@ -201,13 +192,7 @@ fn with_header(body: Rewrite, missing: u64, source_len: u64) -> Rewrite {
 }
 
 /// Keeps flags and canvas size (RFC 9649, 2.7); reserved bits and trailing bytes are cleared.
-fn keep_vp8x<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    chunk: &Chunk,
-    flags: Flags,
-    block_flags: u8,
-    out: &mut Rewrite,
-) -> io::Result<()> {
+fn keep_vp8x(input: &mut Input<'_>, chunk: &Chunk, flags: Flags, block_flags: u8, out: &mut Rewrite) -> io::Result<()> {
     if let Some(mut data) = input.array::<10>(chunk.data.start)? {
         let Flags(flags) = flags;
         data[0] = flags & KNOWN_FLAGS & !(ICC_FLAG | EXIF_FLAG | XMP_FLAG) | block_flags;
@@ -219,11 +204,7 @@ fn keep_vp8x<R: Read + Seek>(
 
 /// Keeps a frame, which contains arbitrary chunks. Returns the number of missing bytes of what was kept, or `None` for
 /// a frame without a picture, which is dropped.
-fn keep_frame<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    frame: &Chunk,
-    out: &mut Rewrite,
-) -> Result<Option<u64>, Error> {
+fn keep_frame(input: &mut Input<'_>, frame: &Chunk, out: &mut Rewrite) -> Result<Option<u64>, Error> {
     let mut body = Rewrite::new(input.len());
     let mut at = frame.data.start + ANMF_HEADER_LEN;
     body.copy(frame.data.start..at.min(frame.data.end));

@@ -1,6 +1,6 @@
 //! Finds the end of a zlib stream that is split into pieces of a file, as in a PNG: anything after it is invisible.
 
-use std::io::{Read, Seek, Write as _};
+use std::io::Write as _;
 use std::ops::Range;
 
 use flate2::{Compression, Decompress, FlushDecompress, Status};
@@ -25,11 +25,7 @@ pub(super) enum Stream {
 
 /// Parses the stream in these pieces, of whose inflated content decoders use `wanted` bytes.
 #[allow(clippy::disallowed_methods, reason = "what is inflated is counted")]
-pub(super) fn stream<R: Read + Seek>(
-    input: &mut Input<'_, R>,
-    pieces: &[Range<u64>],
-    wanted: u64,
-) -> Result<Stream, Error> {
+pub(super) fn stream(input: &mut Input<'_>, pieces: &[Range<u64>], wanted: u64) -> Result<Stream, Error> {
     let mut inflater = Decompress::new(true);
     let end = each_part(input, pieces, &mut inflater, wanted, |_| Ok(()))?;
     if inflater.total_out() <= wanted {
@@ -51,8 +47,8 @@ pub(super) fn stream<R: Read + Seek>(
 }
 
 /// Inflates at most one piece more than needed. Returns the length of the stream if it is complete.
-fn each_part<R: Read + Seek>(
-    input: &mut Input<'_, R>,
+fn each_part(
+    input: &mut Input<'_>,
     pieces: &[Range<u64>],
     inflater: &mut Decompress,
     wanted: u64,
