@@ -1,4 +1,4 @@
-//! An AV1 decoder and encoder for still pictures, in safe Rust without dependencies (AV1 Bitstream & Decoding Process
+//! An AV1 decoder and encoder for still pictures, in Rust without dependencies (AV1 Bitstream & Decoding Process
 //! Specification, version 1.0.0 with Errata 1, to which section numbers refer).
 //!
 //! ```

@@ -3,7 +3,7 @@
 use super::context::LARGEST;
 use super::frame::Copied;
 use super::tile::Tile;
-use super::{DecodeError, coefficients, damaged};
+use super::{DecodeError, coefficients, damaged, transform};
 use crate::inverse::{self, Shape, TxType};
 use crate::lossless;
 use crate::predict::{self, DC, FROM_LUMA, Mode, Place};
@@ -739,9 +739,12 @@ impl<S: Sample> Tile<'_, S> {
                 let mut rows: [i32; 16] = std::array::from_fn(|i| values[i % 4 * 4 + i / 4] >> 2);
                 values.fill(0);
                 lossless::add_values(&mut rows, depth, out, stride);
+            } else if depth == 8 && transform::fits(tx_type, read.magnitude) && (tx_type, read.rows) != (TxType::DCT, 1)
+            {
+                transform::add(values, (size, tx_type), read.rows, out, stride, &mut self.space.transforms);
             } else {
                 let shape = Shape { size, tx_type, rows: read.rows, depth };
-                inverse::add(values, shape, out, stride, &mut self.space.transforms);
+                inverse::add(values, shape, out, stride, &mut self.space.wide_transforms);
             }
         }
         self.above.level[plane][x..x + w].fill(context);

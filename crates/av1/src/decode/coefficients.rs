@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use super::probabilities::Probabilities;
 use super::symbols::Symbols;
+use super::transform;
 use crate::coefficients::{base_offset, last_context, range_offset, scan};
 use crate::inverse::{self, TxType};
 use crate::size::BlockSize;
@@ -86,7 +87,9 @@ pub(super) struct Workspace {
     levels: Box<[u8; STRIDE * (32 + REACH)]>,
     /// The positions in scan order of levels that are not zero, last first.
     found: Box<[u16; 32 * 32]>,
-    pub(super) transforms: Box<inverse::Space>,
+    pub(super) transforms: Box<transform::Space>,
+    /// For transforms whose values may not fit 16 bits.
+    pub(super) wide_transforms: Box<inverse::Space>,
 }
 
 impl Workspace {
@@ -95,7 +98,8 @@ impl Workspace {
             coefficients: Box::new([0; 32 * 32]),
             levels: Box::new([0; STRIDE * (32 + REACH)]),
             found: Box::new([0; 32 * 32]),
-            transforms: Box::new(inverse::Space::new()),
+            transforms: Box::new(transform::Space::new()),
+            wide_transforms: Box::new(inverse::Space::new()),
         }
     }
 }
@@ -119,6 +123,8 @@ pub(super) struct Block<'a> {
 pub(super) struct Read {
     /// The number of rows that may differ from zero.
     pub(super) rows: usize,
+    /// The sum of the coefficients' magnitudes.
+    pub(super) magnitude: u32,
     /// `culLevel`, and `dcCategory` in the upper two bits.
     pub(super) context: u8,
 }
@@ -185,7 +191,7 @@ pub(super) fn read(block: Block<'_>, p: &mut Probabilities, symbols: &mut Symbol
     }
     let shift = size.dequantizer_shift();
     let most = (1 << (block.depth + 7)) - 1;
-    let (mut sum, mut category) = (0u32, 0);
+    let (mut sum, mut total, mut category) = (0u32, 0u32, 0);
     for c in space.found[..found].iter().rev().copied() {
         let position = scan[usize::from(c)];
         let is_negative =
@@ -205,9 +211,10 @@ pub(super) fn read(block: Block<'_>, p: &mut Probabilities, symbols: &mut Symbol
             step = (step * u32::from(matrix[at]) + 16) >> 5;
         }
         let magnitude = ((level.wrapping_mul(step) & 0xff_ffff) >> shift) as i32;
+        total = total.saturating_add(magnitude as u32);
         space.coefficients[place] = if is_negative { (-magnitude).max(-most - 1) } else { magnitude.min(most) };
     }
-    Read { rows, context: sum.min(63) as u8 | category << 6 }
+    Read { rows, magnitude: total, context: sum.min(63) as u8 | category << 6 }
 }
 
 /// A level with what contexts of `coeff_br` sum up in the lower 6 bits, and what those of `coeff_base` do above.

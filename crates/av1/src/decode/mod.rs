@@ -10,6 +10,7 @@ mod deblock;
 mod frame;
 mod grain;
 mod headers;
+mod lanes;
 mod palette;
 mod probabilities;
 mod restoration;
@@ -18,6 +19,7 @@ mod superres;
 mod symbols;
 mod tables;
 mod tile;
+mod transform;
 
 #[cfg(test)]
 mod tests;
