@@ -78,11 +78,13 @@ pub(super) struct Coefficients {
     /// Zero unless flagged in `present`.
     rows: [BlockRow; BLOCK_ROWS],
     present: [bool; BLOCK_ROWS],
+    /// Whether a block has coefficients besides its first.
+    is_full: [bool; BLOCK_ROWS],
 }
 
 impl Coefficients {
     pub(super) const fn new() -> Self {
-        Self { rows: [[[0; 16]; 4]; BLOCK_ROWS], present: [false; BLOCK_ROWS] }
+        Self { rows: [[[0; 16]; 4]; BLOCK_ROWS], present: [false; BLOCK_ROWS], is_full: [false; BLOCK_ROWS] }
     }
 
     /// Returns the residuals of a row of blocks, if there are any, and clears them.
@@ -90,6 +92,9 @@ impl Coefficients {
     pub(super) fn take_row(&mut self, row: usize) -> Option<BlockRow> {
         if !std::mem::take(&mut self.present[row]) {
             return None;
+        }
+        if !std::mem::take(&mut self.is_full[row]) {
+            return Some(transform::inverse_dct_of_first(std::mem::take(&mut self.rows[row][0])));
         }
         let values = transform::inverse_dct(&self.rows[row]);
         self.rows[row] = [[0; 16]; 4];
@@ -122,12 +127,14 @@ impl Coefficients {
             }
             (first, kind) = (1, &probabilities[LUMA_WITHOUT_DC]);
         }
-        for ((row, present), left) in luma.iter_mut().zip(&mut self.present).zip(&mut left.luma) {
+        let flags = self.present.iter_mut().zip(&mut self.is_full);
+        for ((row, (present, is_full)), left) in luma.iter_mut().zip(flags).zip(&mut left.luma) {
             for (column, above) in above.luma.iter_mut().enumerate() {
                 let context = usize::from(*above) + usize::from(*left);
                 let end = read_block(&mut reader, kind, context, &quantizer.y1, first, row, column);
                 (*above, *left) = (end > first, end > first);
                 *present |= end > 1 || row[0][4 * column] != 0;
+                *is_full |= end > 1;
             }
         }
         for place in 0..8 {
@@ -138,6 +145,7 @@ impl Coefficients {
             let end = read_block(&mut reader, &probabilities[CHROMA], context, &quantizer.chroma, 0, row, column);
             (*above, *left) = (end > 0, end > 0);
             self.present[4 + y] |= end > 1 || row[0][4 * column] != 0;
+            self.is_full[4 + y] |= end > 1;
         }
         *partition = reader;
         self.present.contains(&true)

@@ -47,6 +47,12 @@ pub(super) fn inverse_dct(coefficients: &BlockRow) -> BlockRow {
     rows
 }
 
+/// The inverse DCT where only the first coefficient of each block may differ from 0: the first row is given.
+#[inline(always)]
+pub(super) fn inverse_dct_of_first(first: [i16; 16]) -> BlockRow {
+    [std::array::from_fn(|i| first[i / 4 * 4].wrapping_add(4) >> 3); 4]
+}
+
 /// The four-point transform of sixteen columns.
 #[inline(always)]
 fn transform_columns(rows: &BlockRow, rounding: i16) -> BlockRow {
@@ -124,4 +130,20 @@ pub(super) fn add_block(block: &mut Block, values: &BlockRow, place: usize) {
 fn add(sample: u8, value: i16) -> u8 {
     // This cannot overflow: the value was shifted right by three bits.
     (i16::from(sample) + value).clamp(0, 255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_coefficients_alone_take_a_shorter_way() {
+        for first in [[0, 1, -1, 3], [4, -4, -5, 2047], [-2048, 12_345, i16::MAX, i16::MIN]] {
+            let mut rows = [[0; 16]; 4];
+            for (block, value) in first.into_iter().enumerate() {
+                rows[0][4 * block] = value;
+            }
+            assert_eq!(inverse_dct_of_first(rows[0]), inverse_dct(&rows));
+        }
+    }
 }
