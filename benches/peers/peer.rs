@@ -10,9 +10,9 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use image_origin::codec::{self, Cancellation, Channels, EncodeOptions, Format, Raster, Samples};
+use image_origin::codec::{self, Budget, Cancellation, Channels, EncodeOptions, Format, Raster, Samples};
 use image_origin::query::{FormatChoice, Quality, Transform};
-use image_origin::transform::{OverlayCache, OverlayFile, Render};
+use image_origin::transform::{self, OverlayCache, OverlayFile, Render};
 use pictures::{BUDGET, ENCODING};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,15 @@ use serde::{Deserialize, Serialize};
 #[serde(untagged)]
 enum Request {
     Score(Pair),
+    Reckon(Plan),
     Work(Job),
+}
+
+/// A picture whose memory is asked for.
+#[derive(Debug, Deserialize)]
+struct Plan {
+    reckon: PathBuf,
+    query: String,
 }
 
 /// Two pictures of red, green and blue in 8 bits, of one size.
@@ -65,6 +73,10 @@ enum Answer {
         /// SSIMULACRA2.
         score: f64,
     },
+    Reckoned {
+        /// The least memory in bytes with which the picture is made, to a 32nd.
+        memory: u64,
+    },
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -78,6 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for line in std::io::stdin().lock().lines() {
         let answer = match serde_json::from_str(&line?)? {
             Request::Score(pair) => score(&pair)?,
+            Request::Reckon(plan) => reckon(&plan)?,
             Request::Work(job) => work(&job, &cache)?,
         };
         let mut out = std::io::stdout().lock();
@@ -112,6 +125,30 @@ fn work(job: &Job, cache: &OverlayCache) -> Result<Answer, Box<dyn Error>> {
 fn score(pair: &Pair) -> Result<Answer, Box<dyn Error>> {
     let (expected, picture) = (std::fs::read(&pair.expected)?, std::fs::read(&pair.picture)?);
     Ok(Answer::Scored { score: pictures::score(&expected, &picture, pair.width, pair.height) })
+}
+
+/// Finds the limit below which a picture is refused: from both sides, by halves.
+fn reckon(plan: &Plan) -> Result<Answer, Box<dyn Error>> {
+    let input = std::fs::read(&plan.reckon)?;
+    let transform: Transform = plan.query.parse()?;
+    let suffices = |memory| {
+        let limits = Budget { memory, ..BUDGET };
+        match Render::new(&input).transform(transform.clone()).limits(limits).run() {
+            Ok(_) => Ok(true),
+            Err(transform::Error::Codec(codec::Error::TooLarge { .. })) => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    let (mut refused, mut memory) = (0, BUDGET.memory);
+    while memory - refused > memory / 32 {
+        let between = refused + (memory - refused) / 2;
+        if suffices(between)? {
+            memory = between;
+        } else {
+            refused = between;
+        }
+    }
+    Ok(Answer::Reckoned { memory })
 }
 
 fn encode(pixels: Vec<u8>, size: &Size, transform: &Transform) -> Result<Timed, Box<dyn Error>> {
