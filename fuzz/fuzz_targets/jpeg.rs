@@ -10,7 +10,8 @@ use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use image_origin_jpeg::{
-    DecodeError, DecodeOptions, Image, Rect, Scale, Upsampling, decode, decode_planes, exif, icc_profile, read_header,
+    DecodeError, DecodeOptions, Image, Permit, Rect, Scale, Upsampling, decode, decode_planes, exif, icc_profile,
+    read_header,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -20,6 +21,8 @@ const MAX_BYTES: u64 = (320 + 20) << 10;
 /// The length of a file from which on blocks are looked for at several places at once, and what that takes.
 const LONG: usize = 64 << 10;
 const LONG_BYTES: u64 = MAX_BYTES + (700 << 10);
+/// The length from which on a second thread may read the second half.
+const TWO_THREADS: usize = 512 << 10;
 /// Asked once for each row of MCUs of each scan: as often as 1000 scans of 2048 rows would have it at most.
 const MOST_CHECKS: usize = 2_100_000;
 
@@ -65,6 +68,21 @@ fuzz_target!(|bytes: &[u8]| {
         let long: Vec<u8> = [bytes, &[0; 16]].concat().into_iter().cycle().take(LONG.max(bytes.len())).collect();
         let options = DecodeOptions::default().scale(Scale::Eighth).max_bytes(LONG_BYTES);
         let _ = decode_planes(&long, &options);
+    }
+    // So long, and of a picture so large, that a second thread is worth while, which must change nothing.
+    if way & 7 == 1 && whole.is_ok() {
+        let mut long = bytes.to_vec();
+        if let Some(frame) = long.windows(3).position(|marker| matches!(marker, [0xFF, 0xC0 | 0xC1, 0]))
+            && let Some(sides) = long.get_mut(frame + 5..frame + 9)
+        {
+            sides.copy_from_slice(&[8, 0, 12, 0]);
+        }
+        long.truncate(long.len() - if long.ends_with(&[0xFF, 0xD9]) { 2 } else { 0 });
+        let data: Vec<u8> = bytes[bytes.len() / 2..].iter().copied().filter(|byte| *byte != 0xFF).chain([0]).collect();
+        long.extend(data.into_iter().cycle().take(TWO_THREADS + (usize::from(x) << 10)));
+        let second_core = || Some(Box::new(()) as Permit);
+        let options = DecodeOptions::default().scale(Scale::Eighth);
+        assert!(decode_planes(&long, &options.second_core(&second_core)) == decode_planes(&long, &options));
     }
 });
 

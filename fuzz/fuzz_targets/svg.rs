@@ -57,7 +57,8 @@ fn check(clean: &str) {
 fn tag(tag: &str) {
     let name = tag.trim_start_matches('/').split([' ', '\t', '\n', '\r', '/']).next().unwrap_or_default();
     let local = name.rsplit(':').next().unwrap_or_default().to_ascii_lowercase();
-    let forbidden = ["script", "foreignobject", "iframe", "embed", "object", "audio", "video", "canvas", "img", "handler"];
+    let forbidden =
+        ["script", "foreignobject", "iframe", "embed", "object", "audio", "video", "canvas", "img", "handler"];
     assert!(!forbidden.contains(&local.as_str()), "{tag}");
     let mut rest = &tag[name.len().min(tag.len())..];
     while let Some(at) = rest.find(['"', '\'']) {

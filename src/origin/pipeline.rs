@@ -16,7 +16,7 @@ use super::memory::{Account, Room};
 use super::overlays::{FoundOverlay, Overlays, ReadOverlay};
 use super::pool::{Load, Place, Pool};
 use super::{Answer, ExposeMetadata, OriginSettings, ParsedRequest, SvgMode};
-use crate::codec::{self, Cancellation, Format};
+use crate::codec::{self, Cancellation, Cores, Format};
 use crate::error::{Code, Problem};
 use crate::memory_cache::MemoryCache;
 use crate::metadata::{self, Rewrite};
@@ -574,6 +574,7 @@ impl Pipeline {
             keep_marks: self.settings.keep_ai_marks,
             focus,
             cost,
+            cores: worker.cores(),
         };
         let answer = worker.run(move |cancellation| job.run(&bytes, cancellation)).await??;
         Ok(Some((answer, claim)))
@@ -608,6 +609,7 @@ struct Job {
     keep_marks: bool,
     focus: Option<Focus>,
     cost: Cost,
+    cores: Cores,
 }
 
 impl Job {
@@ -621,6 +623,7 @@ impl Job {
                 let overlay = self.overlay.as_ref().map(ReadOverlay::file);
                 let render = render
                     .overlay(overlay)
+                    .cores(self.cores)
                     .transform(self.transform)
                     .accepted(self.accepted)
                     .keep_marks(self.keep_marks)

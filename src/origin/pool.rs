@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::fairness::{Entry, Fairness, Turn};
 use super::threads::Threads;
-use crate::codec::Cancellation;
+use crate::codec::{Cancellation, Cores, Permit};
 use crate::error::{Code, Problem};
 
 /// How long after its deadline a job may still respond. After that the response is sent without it; its thread counts
@@ -175,6 +175,15 @@ impl Pool {
         self.places.available_permits() == 0
     }
 
+    /// A permit for another core, if nothing waits for one and there is an idle worker.
+    fn idle_core(&self) -> Option<Permit> {
+        if self.load().queued > 0 {
+            return None;
+        }
+        let permit = self.working.clone().try_acquire_owned().ok()?;
+        Some(Box::new(permit))
+    }
+
     /// Reserves a place in the queue for a job on this original.
     ///
     /// # Errors
@@ -229,6 +238,13 @@ impl Pool {
 }
 
 impl Worker {
+    /// The cores that the job may use besides its own: those of idle workers. What comes in the meantime waits for them like for
+    /// any job, but not for longer than the decode.
+    pub(super) fn cores(&self) -> Cores {
+        let pool = self.pool.clone();
+        Cores::new(move || pool.idle_core())
+    }
+
     /// Runs `job` on a thread of the pool.
     ///
     /// # Errors
@@ -391,6 +407,24 @@ mod tests {
         }
         abandoned.abort();
         tokio::task::spawn_blocking(move || end.recv().unwrap()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_job_gets_the_core_of_an_idle_worker_unless_others_wait() {
+        let pool = Pool::new("test", 2, 2);
+        let place = pool.place(&original(), soon()).unwrap();
+        let first = pool.worker(Some(place), soon()).await.unwrap();
+        let cores = first.cores();
+        let core = cores.second().unwrap();
+        assert_eq!(pool.load().busy, 2);
+        assert!(cores.second().is_none(), "there are two");
+        drop(core);
+        let waiting = pool.place(&original(), soon()).unwrap();
+        assert!(cores.second().is_none(), "it is for what waits");
+        let second = pool.worker(Some(waiting), soon()).await.unwrap();
+        assert!(cores.second().is_none());
+        drop(second);
+        assert!(cores.second().is_some());
     }
 
     #[tokio::test]

@@ -5,8 +5,8 @@ use std::io::{Cursor, Write as _};
 
 use image::ImageFormat;
 use image_origin::codec::{
-    Area, Budget, Cancellation, Channels, DecodeOptions, EncodeOptions, Format, Raster, Samples, decoder_for, encoder,
-    sniff,
+    Area, Budget, Cancellation, Channels, Cores, DecodeOptions, EncodeOptions, Format, Raster, Samples, decoder_for,
+    encoder, sniff,
 };
 use image_origin::container;
 use image_origin::metadata::{self, Keep};
@@ -42,6 +42,7 @@ fn pixels(file: &[u8]) -> Vec<Vec<u8>> {
         scale: 1.0,
         budget,
         cancellation: &cancellation,
+        cores: Cores::ONE,
     };
     vec![decoder.decode(file, &options).unwrap().raster.samples().as_bytes().to_vec()]
 }

@@ -4,7 +4,7 @@
 //! cannot be interrupted within a picture, which is a cell of 512 by 512 pixels in the files of iPhones, and the whole
 //! photograph in those of most cameras.
 
-use heifer_hevc_dec::decoder::{DecodeOptions as HevcOptions, decode_picture};
+use heifer_hevc_dec::decoder::{Cores, DecodeOptions as HevcOptions, decode_picture};
 use heifer_hevc_dec::nal::NalUnit;
 use heifer_hevc_dec::params::{ParameterSets, Sps};
 use heifer_hevc_dec::recon::Frame;
@@ -274,7 +274,7 @@ mod tests {
         let cancellation = Cancellation::unbounded();
         let image = open(bytes, budget, &cancellation)?;
         let (area, orientation) = (image.area(), image.header().orientation);
-        let options = DecodeOptions { area, scale: 1.0, budget, cancellation: &cancellation };
+        let options = DecodeOptions { area, scale: 1.0, budget, cancellation: &cancellation, cores: Cores::ONE };
         Ok(image.decode(&options)?.raster.oriented(orientation))
     }
 
@@ -343,8 +343,13 @@ mod tests {
         let cancelled = Cancellation::unbounded();
         let image = open(&bytes, BUDGET, &cancelled).unwrap();
         cancelled.cancel();
-        let options =
-            DecodeOptions { area: Area::whole(128, 64), scale: 1.0, budget: BUDGET, cancellation: &cancelled };
+        let options = DecodeOptions {
+            area: Area::whole(128, 64),
+            scale: 1.0,
+            budget: BUDGET,
+            cancellation: &cancelled,
+            cores: Cores::ONE,
+        };
         assert!(matches!(image.decode(&options), Err(Error::Cancelled(_))));
     }
 

@@ -59,8 +59,9 @@ impl Decoder for Jpeg {
     }
 
     fn decode(&self, bytes: &[u8], need: &DecodeOptions<'_>) -> Result<Decoded, Error> {
-        let (scale, check) = (scale(need.scale, &WITH_WHOLE_CHROMA), || need.cancellation.go_on());
-        let image = jpeg::decode(bytes, &options(need).scale(scale).check(&check))?;
+        let (check, second_core) = (|| need.cancellation.go_on(), || need.cores.second());
+        let scale = scale(need.scale, &WITH_WHOLE_CHROMA);
+        let image = jpeg::decode(bytes, &options(need).scale(scale).check(&check).second_core(&second_core))?;
         report(&image.warnings);
         let channels = match image.format {
             PixelFormat::Grey => Channels::L,
@@ -82,8 +83,8 @@ impl Decoder for Jpeg {
     }
 
     fn decode_planes(&self, bytes: &[u8], need: &DecodeOptions<'_>) -> Result<Option<[Plane; 3]>, Error> {
-        let check = || need.cancellation.go_on();
-        let options = options(need).scale(scale(need.scale, &Scale::ALL)).check(&check);
+        let (check, second_core) = (|| need.cancellation.go_on(), || need.cores.second());
+        let options = options(need).scale(scale(need.scale, &Scale::ALL)).check(&check).second_core(&second_core);
         let Some(planes) = jpeg::decode_planes(bytes, &options)? else { return Ok(None) };
         report(&planes.warnings);
         let planes: Option<Vec<_>> = planes.planes.into_iter().map(plane).collect();

@@ -13,7 +13,7 @@ use jxl_oxide::{AllocTracker, ImageHeader, InitializeResult, JxlImage, JxlThread
 use jxl_oxide_common::Bundle;
 
 use super::{
-    Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, Error, Exhausted, Format, Header, Meter,
+    Budget, Cancellation, Channels, Cores, DecodeOptions, Decoded, Decoder, Error, Exhausted, Format, Header, Meter,
     Orientation, Raster, Samples, profile,
 };
 
@@ -229,8 +229,13 @@ mod tests {
             let header = Jxl.probe(&bytes, BUDGET, &Cancellation::unbounded()).unwrap();
             assert_eq!((header.width, header.height, header.channels), (60, 40, Channels::Rgb), "{name}");
             let cancellation = Cancellation::unbounded();
-            let options =
-                DecodeOptions { area: Area::whole(60, 40), scale: 1.0, budget: BUDGET, cancellation: &cancellation };
+            let options = DecodeOptions {
+                area: Area::whole(60, 40),
+                scale: 1.0,
+                budget: BUDGET,
+                cancellation: &cancellation,
+                cores: Cores::ONE,
+            };
             let raster = Jxl.decode(&bytes, &options).unwrap().raster;
             let sky = raster.samples().as_bytes()[..3].to_vec();
             assert!(sky[2] > sky[0] && sky[2] > 120, "{name}: {sky:?}");
@@ -301,7 +306,13 @@ mod tests {
         let budget = Budget { memory: u64::MAX, ..BUDGET };
         let decoded = Jxl.decode(
             &bytes,
-            &DecodeOptions { area: Area::whole(8, 8), scale: 1.0, budget, cancellation: &cancellation },
+            &DecodeOptions {
+                area: Area::whole(8, 8),
+                scale: 1.0,
+                budget,
+                cancellation: &cancellation,
+                cores: Cores::ONE,
+            },
         );
         assert!(matches!(&decoded, Err(Error::Damaged { reason, .. }) if reason.contains("profile")), "{decoded:?}");
         // Parts of three bytes are joined.

@@ -13,6 +13,7 @@ mod blend;
 mod bmp;
 mod buffer;
 mod content;
+mod cores;
 mod gif;
 #[cfg(feature = "heic")]
 mod heic;
@@ -39,6 +40,7 @@ pub mod webp;
 pub use animation::{Animation, AnimationWriter, Frames};
 pub use blend::over;
 pub use content::{Repetition, repetition};
+pub use cores::{Cores, Permit};
 pub use image_origin_container::{
     Cancellation, Cancelled, Exhausted, Format, Meter, Orientation, SNIFF_LEN, Spent, sniff,
 };
@@ -227,6 +229,8 @@ pub struct DecodeOptions<'a> {
     pub budget: Budget,
     /// The cancellation token.
     pub cancellation: &'a Cancellation,
+    /// The cores of the decoder. Its result does not depend on them.
+    pub cores: &'a Cores,
 }
 
 /// A defect of a picture that was decoded nevertheless.

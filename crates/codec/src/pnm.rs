@@ -40,6 +40,7 @@ mod tests {
             scale: 1.0,
             budget,
             cancellation: &cancellation,
+            cores: crate::Cores::ONE,
         };
         let raster = Pnm.decode(bytes, &options)?.raster;
         assert_eq!(

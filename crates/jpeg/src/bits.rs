@@ -131,6 +131,8 @@ pub(super) struct Window<'a> {
     corrupt: bool,
     /// How often the window has been filled.
     filling: usize,
+    /// The number of unstuffed bytes in front of the window, since the start of the scan or the last restart.
+    passed: usize,
 }
 
 impl<'a> Window<'a> {
@@ -139,9 +141,22 @@ impl<'a> Window<'a> {
 
     /// Starts at the first byte of entropy-coded data.
     pub(super) fn new(data: &'a [u8], start: usize) -> Self {
-        let bytes = Box::new([0; CAPACITY + PADDING]);
-        let place = Place::default();
-        let mut window = Self { data, next: start, bytes, end: 0, complete: false, place, corrupt: false, filling: 0 };
+        Self::behind(data, start, 0)
+    }
+
+    /// Starts inside of entropy-coded data, behind a number of bytes without stuffing.
+    pub(super) fn behind(data: &'a [u8], start: usize, passed: usize) -> Self {
+        let mut window = Self {
+            data,
+            next: start,
+            bytes: Box::new([0; CAPACITY + PADDING]),
+            end: 0,
+            complete: false,
+            place: Place::default(),
+            corrupt: false,
+            filling: 0,
+            passed,
+        };
         window.fill();
         window
     }
@@ -185,6 +200,11 @@ impl<'a> Window<'a> {
         self.place.pos * 8 - self.place.count as usize
     }
 
+    /// The number of bits without stuffing before the next one, since the start of the scan or the last restart.
+    pub(super) const fn bits_passed(&self) -> usize {
+        self.passed * 8 + self.position()
+    }
+
     /// The offset in bits of the next bit, and one before which an MCU can be read; the same twice if the end of the data is in
     /// the window.
     pub(super) const fn searchable(&self) -> (u32, u32) {
@@ -216,6 +236,11 @@ impl<'a> Window<'a> {
         bytes << (bit & 7)
     }
 
+    /// Whether the end of the data is in the window.
+    pub(super) const fn has_end(&self) -> bool {
+        self.complete
+    }
+
     /// Whether bits after the end of the data have been consumed.
     pub(super) const fn is_overrun(&self) -> bool {
         self.complete && self.place.pos * 8 > self.end * 8 + self.place.count as usize
@@ -229,6 +254,17 @@ impl<'a> Window<'a> {
     /// Whether an undefined code occurred.
     pub(super) const fn is_corrupt(&self) -> bool {
         self.corrupt
+    }
+
+    /// Forgets that undefined codes occurred.
+    pub(super) const fn forget_corruption(&mut self) {
+        self.corrupt = false;
+        self.place.corrupt = false;
+    }
+
+    /// Records that an undefined code occurred.
+    pub(super) const fn note_corruption(&mut self, corrupt: bool) {
+        self.corrupt |= corrupt;
     }
 
     /// The offset at which the scan continues or ends: a marker, or the end of the file.
@@ -255,6 +291,7 @@ impl<'a> Window<'a> {
             self.corrupt |= ahead != 0;
             self.place = Place::default();
             self.end = 0;
+            self.passed = 0;
             match ahead {
                 1 | 2 => return false,
                 6 | 7 => {
@@ -280,6 +317,7 @@ impl<'a> Window<'a> {
         let start = (bit >> 3).min(self.end);
         self.bytes.copy_within(start..self.end, 0);
         self.end -= start;
+        self.passed += start;
         self.unstuff();
         self.move_to((bit - start * 8) as u32);
     }
@@ -324,4 +362,26 @@ impl<'a> Window<'a> {
         self.next += at;
         at >= 32
     }
+}
+
+/// The number of bytes of entropy-coded data without stuffing.
+///
+/// # Errors
+/// The offset of the first 0xFF that is not stuffed.
+pub(super) fn unstuffed_length(data: &[u8]) -> Result<usize, usize> {
+    let (mut at, mut stuffed) = (0, 0);
+    while let Some(rest) = data.get(at..).filter(|rest| !rest.is_empty()) {
+        let chunk = &rest[..rest.len().min(32)];
+        if !has_ff(chunk) {
+            at += chunk.len();
+            continue;
+        }
+        let plain = chunk.iter().take_while(|byte| **byte != 0xFF).count();
+        if rest.get(plain + 1) != Some(&0) {
+            return Err(at + plain);
+        }
+        at += plain + 2;
+        stuffed += 1;
+    }
+    Ok(at - stuffed)
 }

@@ -9,7 +9,7 @@ use super::layout::{Chroma, Layout};
 use super::output::{self, Band, Output, Pixels};
 use super::segments::Segments;
 use super::tables::{Quantisation, Tables};
-use super::{DecodeError, DecodeOptions, Image, Plane, Planes, Warning, scans, sequential};
+use super::{DecodeError, DecodeOptions, Image, Permit, Plane, Planes, Warning, scans, sequential};
 
 /// An upper bound for the Huffman tables and weights of a scan in bytes.
 const TABLE_BYTES: u64 = 256 * 1024;
@@ -21,11 +21,13 @@ pub(super) struct Context<'a> {
     pub(super) tables: Tables,
     options: &'a DecodeOptions<'a>,
     warnings: Vec<Warning>,
+    /// The memory in bytes that is needed without a second thread.
+    needed: u64,
 }
 
 /// Decodes a picture; see [`decode`](super::decode).
 pub(super) fn decode(bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Image, DecodeError> {
-    let job = Job::new(bytes, options)?;
+    let mut job = Job::new(bytes, options)?;
     let layout = Layout::new(&job.context.frame, options.scale, options.region, Chroma::Full)?;
     let converter = Converter::new(job.colour(), options.inks);
     let format = converter.format();
@@ -38,7 +40,7 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Image,
 
 /// Decodes luma and chroma; see [`decode_planes`](super::decode_planes).
 pub(super) fn decode_planes(bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Option<Planes>, DecodeError> {
-    let job = Job::new(bytes, options)?;
+    let mut job = Job::new(bytes, options)?;
     let layout = Layout::new(&job.context.frame, options.scale, options.region, Chroma::Half)?;
     if job.colour() != Colour::YCbCr || layout.components.first().is_none_or(|luma| (luma.h, luma.v) != layout.max) {
         return Ok(None);
@@ -71,7 +73,7 @@ impl<'a> Job<'a> {
             return Err(DecodeError::Damaged("other components than its container tells"));
         }
         let scan = Scan::parse(&frame, scan)?;
-        let context = Context { bytes, frame, tables, options, warnings: Vec::new() };
+        let context = Context { bytes, frame, tables, options, warnings: Vec::new(), needed: 0 };
         Ok(Self { context, scan, segments })
     }
 
@@ -86,11 +88,12 @@ impl<'a> Job<'a> {
         frame.process != Process::Progressive && self.scan.components.len() == frame.components.len()
     }
 
-    fn check_memory(&self, layout: &Layout, output: u64) -> Result<(), DecodeError> {
+    fn check_memory(&mut self, layout: &Layout, output: u64) -> Result<(), DecodeError> {
         let coefficients = if self.is_streamed() { 0 } else { Store::bytes(layout) };
         let fixed = Window::BYTES as u64 + TABLE_BYTES;
         let finder = if self.is_streamed() { sequential::finder_bytes(layout, self.context.bytes.len()) } else { 0 };
         let needed = output + Band::bytes(layout) + coefficients + finder + fixed;
+        self.context.needed = needed;
         let limit = self.context.options.max_bytes;
         if needed > limit { Err(DecodeError::TooLarge { needed, limit }) } else { Ok(()) }
     }
@@ -115,6 +118,16 @@ impl<'a> Context<'a> {
     /// Calls the cancellation callback.
     pub(super) fn check(&self) -> Result<(), DecodeError> {
         if (self.options.check)().is_break() { Err(DecodeError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Whether there is memory for so many bytes more than the decode takes on one thread.
+    pub(super) const fn has_memory_beside(&self, bytes: u64) -> bool {
+        self.needed.saturating_add(bytes) <= self.options.max_bytes
+    }
+
+    /// A permit for a second thread, if a core is idle.
+    pub(super) fn second_core(&self) -> Option<Permit> {
+        (self.options.second_core)()
     }
 
     pub(super) fn warn_if(&mut self, condition: bool, warning: Warning) {

@@ -82,6 +82,11 @@ impl Finder {
         self.blocks
     }
 
+    /// The number of MCUs that have been found and not been taken.
+    pub(super) fn left(&self) -> usize {
+        (self.found.len() - self.taken) / self.blocks
+    }
+
     /// The offsets in the window, in bits, at which the blocks of the next MCUs start: of `mcus`, or of those that have been
     /// found.
     pub(super) fn take(&mut self, mcus: usize) -> &[u32] {

@@ -55,6 +55,7 @@
 //!
 //! `NOTES.md` in the crate's folder describes experiments.
 
+mod ahead;
 mod bits;
 mod coefficients;
 mod colour;
@@ -174,7 +175,11 @@ pub struct DecodeOptions<'a> {
     inks: Inks,
     max_bytes: u64,
     check: &'a dyn Fn() -> ControlFlow<()>,
+    second_core: &'a dyn Fn() -> Option<Permit>,
 }
+
+/// What stands for the use of a core: it is dropped when the core is no longer used.
+pub type Permit = Box<dyn Send>;
 
 impl Default for DecodeOptions<'_> {
     fn default() -> Self {
@@ -186,6 +191,7 @@ impl Default for DecodeOptions<'_> {
             inks: Inks::Complemented,
             max_bytes: 512 << 20,
             check: &|| ControlFlow::Continue(()),
+            second_core: &|| None,
         }
     }
 }
@@ -253,6 +259,15 @@ impl<'a> DecodeOptions<'a> {
     #[must_use]
     pub const fn check(mut self, check: &'a dyn Fn() -> ControlFlow<()>) -> Self {
         self.check = check;
+        self
+    }
+
+    /// A callback that returns a permit if a second core is idle. It is called at most once, by a decode that becomes faster
+    /// with a second thread: one of a large picture at 1/8. The thread ends, and drops the permit, before the decode does. The
+    /// result is the same with and without it. By default a decode has one thread.
+    #[must_use]
+    pub const fn second_core(mut self, second_core: &'a dyn Fn() -> Option<Permit>) -> Self {
+        self.second_core = second_core;
         self
     }
 }

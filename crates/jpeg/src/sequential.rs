@@ -2,7 +2,9 @@
 //! next, so that no coefficients are stored.
 
 use std::rc::Rc;
+use std::thread;
 
+use super::ahead::{self, Ahead, Reader};
 use super::bits::{Bits, Window};
 use super::context::Context;
 use super::error::{DecodeError, Warning};
@@ -27,13 +29,20 @@ pub(super) fn decode(
     output: &mut impl Output,
 ) -> Result<(), DecodeError> {
     let mut decoder = Sequential::new(context, layout, scan, start)?;
-    for row in 0..layout.rows.end {
-        context.check()?;
-        decoder.decode_row(row);
-        if layout.rows.contains(&row) {
-            output.emit(&mut decoder.bands, row);
+    let shared = ahead::Shared::default();
+    thread::scope(|scope| {
+        let plan = decoder.plan_ahead(context, scan, start)?;
+        let permit = plan.and_then(|plan| Some((plan, context.second_core()?)));
+        let mut reader = permit.and_then(|(plan, permit)| Reader::start(scope, &shared, plan, permit));
+        for row in 0..layout.rows.end {
+            context.check()?;
+            decoder.decode_row(row, &mut reader);
+            if layout.rows.contains(&row) {
+                output.emit(&mut decoder.bands, row);
+            }
         }
-    }
+        Ok(())
+    })?;
     context.warn_if(decoder.is_truncated, Warning::Truncated);
     context.warn_if(decoder.window.is_corrupt(), Warning::Corrupt);
     Ok(())
@@ -56,8 +65,13 @@ struct Sequential<'a> {
     bands: Vec<Band>,
     /// Present if only the DC coefficients of all blocks are needed, and there are many.
     finder: Option<Finder>,
+    /// What another thread has read behind the MCUs so far; the window is behind it then.
+    ahead: Option<Ahead<'a>>,
     is_truncated: bool,
 }
+
+/// The number of bits before a meeting from which on MCUs are read one by one: more than are looked through at once.
+const NEAR: usize = 16 * Window::BYTES;
 
 /// The length of a file in bytes from which on it pays to build the tables of a [`Finder`].
 const LONG: usize = 64 << 10;
@@ -98,6 +112,7 @@ impl<'a> Sequential<'a> {
             interval: Interval::new(context.tables.restart_interval),
             channels,
             bands: Band::all(layout),
+            ahead: None,
             is_truncated: false,
         })
     }
@@ -112,8 +127,31 @@ impl<'a> Sequential<'a> {
         Ok(Finder::new(&tables, &blocks))
     }
 
+    /// What another thread is to read ahead, if that pays and there is memory for it.
+    fn plan_ahead(
+        &self,
+        context: &Context<'a>,
+        scan: &Scan,
+        start: usize,
+    ) -> Result<Option<ahead::Plan<'a>>, DecodeError> {
+        let Some(finder) = &self.finder else { return Ok(None) };
+        let (bytes, (columns, rows)) = (context.bytes, self.layout.mcus);
+        let is_worthwhile = ahead::Plan::is_worthwhile(bytes.len() - start.min(bytes.len()));
+        let mcus = columns * rows;
+        let has_memory = context.has_memory_beside(ahead::Plan::bytes(mcus, finder.blocks()));
+        if context.tables.restart_interval > 0 || !is_worthwhile || !has_memory {
+            return Ok(None);
+        }
+        let parts = scan.components.iter().zip(&self.channels).map(|(part, channel)| {
+            let (dc, ac) = (context.tables.dc_table(part.dc_table)?, context.tables.ac_table(part.ac_table)?);
+            Ok(ahead::Part { blocks: channel.h * channel.v, dc, ac })
+        });
+        let parts = parts.collect::<Result<_, DecodeError>>()?;
+        Ok(Some(ahead::Plan { bytes, start, parts, mcus }))
+    }
+
     /// Decodes one row of MCUs, restart interval by restart interval; grey if there is no data.
-    fn decode_row(&mut self, row: usize) {
+    fn decode_row(&mut self, row: usize, reader: &mut Option<Reader<'_, 'a>>) {
         let columns = self.layout.mcus.0;
         let is_kept = self.layout.rows.contains(&row);
         let first_kept = self.layout.rows.start * columns;
@@ -126,7 +164,7 @@ impl<'a> Sequential<'a> {
             }
             let end = column + self.interval.take(columns - column);
             if self.interval.is_alive && self.interval.end() > first_kept {
-                column = self.decode_span(column, end, is_kept);
+                column = self.decode_span(column, end, is_kept, reader);
                 self.is_truncated |= is_kept && self.window.is_overrun();
             }
             if column < end {
@@ -139,27 +177,47 @@ impl<'a> Sequential<'a> {
     }
 
     /// Decodes the MCUs from `start` to `end`; returns the position at which the data ended.
-    fn decode_span(&mut self, start: usize, end: usize, is_kept: bool) -> usize {
+    fn decode_span(&mut self, start: usize, end: usize, is_kept: bool, reader: &mut Option<Reader<'_, 'a>>) -> usize {
         let kept = if is_kept { self.layout.columns.clone() } else { end..end };
         let cuts = [kept.start, kept.end, usize::MAX].map(|cut| cut.clamp(start, end));
         let mut column = start;
         for (cut, keep) in cuts.into_iter().zip([false, true, false]) {
-            if column < cut {
+            while column < cut {
+                let meeting = reader.as_ref().and_then(Reader::meeting);
                 column = dispatch(Span {
                     window: &mut self.window,
+                    ahead: self.ahead.as_mut(),
                     finder: self.finder.as_mut(),
                     channels: &mut self.channels,
                     bands: &mut self.bands,
                     columns: column..cut,
                     first_kept: self.layout.columns.start,
                     keep,
+                    meeting,
                 });
-                if column < cut {
+                if meeting.is_some_and(|meeting| meeting < self.window.bits_passed()) {
+                    *reader = None;
+                }
+                if column == cut {
                     break;
+                }
+                if meeting != Some(self.window.bits_passed()) {
+                    return column;
+                }
+                if let Some(ahead) = reader.take().and_then(Reader::stop) {
+                    self.go_on_behind(ahead);
                 }
             }
         }
         column
+    }
+
+    /// Goes on with what was read from here on by another thread.
+    fn go_on_behind(&mut self, mut ahead: Ahead<'a>) {
+        let is_corrupt = self.window.is_corrupt();
+        std::mem::swap(&mut self.window, &mut ahead.window);
+        self.window.note_corruption(is_corrupt);
+        self.ahead = Some(ahead);
     }
 
     /// Fills the kept MCUs from `start` to `end` with grey.
@@ -233,12 +291,15 @@ impl Method {
 /// Consecutive MCUs of a row.
 struct Span<'s, 'a> {
     window: &'s mut Window<'a>,
+    ahead: Option<&'s mut Ahead<'a>>,
     finder: Option<&'s mut Finder>,
     channels: &'s mut [Channel],
     bands: &'s mut [Band],
     columns: std::ops::Range<usize>,
     /// The first kept column.
     first_kept: usize,
+    /// The place where another thread has begun, in bits: the span ends there if an MCU does.
+    meeting: Option<usize>,
     /// Whether the samples are kept.
     keep: bool,
 }
@@ -249,9 +310,20 @@ impl Kernel for Span<'_, '_> {
 
     #[inline(always)]
     fn run(self) -> usize {
-        let Self { window, mut finder, channels, bands, columns, first_kept, keep } = self;
+        let Self { window, mut ahead, mut finder, channels, bands, columns, first_kept, keep, meeting } = self;
         let mut column = columns.start;
         loop {
+            if let Some(ahead) = &mut ahead {
+                let blocks = channels.iter().map(|channel| channel.h * channel.v).sum();
+                let differences = ahead.take((columns.end - column) * blocks);
+                let mut first = 0;
+                for channel in channels.iter_mut() {
+                    let band = keep.then(|| (&mut bands[channel.index], column - first_kept));
+                    channel.take_read(differences, first, blocks, band);
+                    first += channel.h * channel.v;
+                }
+                column += differences.len() / blocks;
+            }
             if let Some(finder) = &mut finder {
                 let blocks = finder.blocks();
                 let starts = finder.take(columns.len() - (column - columns.start));
@@ -266,7 +338,13 @@ impl Kernel for Span<'_, '_> {
             if column == columns.end || !window.has_more() {
                 break;
             }
+            let left = meeting.and_then(|meeting| meeting.checked_sub(window.bits_passed()));
+            if left == Some(0) {
+                break;
+            }
+            let is_near = left.is_some_and(|left| left < NEAR);
             if let Some(finder) = &mut finder
+                && !is_near
                 && finder.search(window)
             {
                 continue;
@@ -281,7 +359,7 @@ impl Kernel for Span<'_, '_> {
                     }
                 }
                 column += 1;
-                if column == columns.end || bits.is_beyond(limit) {
+                if column == columns.end || bits.is_beyond(limit) || is_near {
                     break;
                 }
             }
@@ -337,7 +415,32 @@ impl Channel {
             }
         }
         self.prediction = prediction;
-        let Some((band, column)) = band else { return };
+        if let Some((band, column)) = band {
+            self.set_samples(band, column);
+        }
+    }
+
+    /// The same from the differences of their DC coefficients.
+    #[inline(always)]
+    fn take_read(&mut self, differences: &[i16], first: usize, blocks: usize, band: Option<(&mut Band, usize)>) {
+        let (count, mut prediction) = (self.h * self.v, self.prediction);
+        self.coefficients.clear();
+        for mcu in differences.chunks_exact(blocks) {
+            for difference in &mcu[first..first + count] {
+                prediction = prediction.wrapping_add(i32::from(*difference));
+                self.coefficients.push(prediction);
+            }
+        }
+        self.prediction = prediction;
+        if let Some((band, column)) = band {
+            self.set_samples(band, column);
+        }
+    }
+
+    /// Sets the samples of the MCUs from index `column` on from the DC coefficients that have been read.
+    #[inline(always)]
+    fn set_samples(&self, band: &mut Band, column: usize) {
+        let count = self.h * self.v;
         for y in 0..self.v {
             let row = band.row_mut(y, column * self.h).chunks_exact_mut(self.h);
             for (out, mcu) in row.zip(self.coefficients.chunks_exact(count)) {

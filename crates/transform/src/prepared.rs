@@ -74,7 +74,13 @@ impl<'a> Prepared<'a> {
             scale if self.finds_faces => scale.max(f64::from(faces::SIDE) / area.width.max(area.height)).min(most),
             scale => scale,
         };
-        DecodeOptions { area, scale, budget: self.budget, cancellation: &self.render.cancellation }
+        DecodeOptions {
+            area,
+            scale,
+            budget: self.budget,
+            cancellation: &self.render.cancellation,
+            cores: &self.render.cores,
+        }
     }
 
     pub(super) fn decode(&self) -> Result<Picture<'a>, Error> {

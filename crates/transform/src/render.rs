@@ -13,7 +13,9 @@ use super::picture::Framed;
 use super::plan::Plan;
 use super::prepared::Prepared;
 use super::{Error, Limits, Rendered, Stages, animation, gain_map, keep, planes, vector};
-use image_origin_codec::{self as codec, Budget, Cancellation, EncodeOptions, Encoder, Format, PaletteOptions, Raster};
+use image_origin_codec::{
+    self as codec, Budget, Cancellation, Cores, EncodeOptions, Encoder, Format, PaletteOptions, Raster,
+};
 use image_origin_metadata::{self as metadata, Carried, Keep};
 use image_origin_query::{Focus, Output, Palette, Quality, Transform};
 
@@ -46,6 +48,7 @@ pub struct Render<'a> {
     pub(super) keep_marks: bool,
     pub(super) limits: Limits,
     pub(super) cancellation: Cancellation,
+    pub(super) cores: Cores,
 }
 
 impl<'a> Render<'a> {
@@ -62,6 +65,7 @@ impl<'a> Render<'a> {
             keep_marks: true,
             limits: Limits::default(),
             cancellation: Cancellation::default(),
+            cores: Cores::default(),
         }
     }
 
@@ -120,6 +124,11 @@ impl<'a> Render<'a> {
     /// Sets the cancellation token, which replaces a deadline set before.
     pub fn cancellation(self, cancellation: Cancellation) -> Self {
         Self { cancellation, ..self }
+    }
+
+    /// Sets the cores: one by default. The picture does not depend on them.
+    pub fn cores(self, cores: Cores) -> Self {
+        Self { cores, ..self }
     }
 
     /// Renders the picture.

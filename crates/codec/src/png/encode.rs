@@ -245,7 +245,7 @@ fn pack(indices: Vec<u8>, width: usize, depth: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Area, DecodeOptions, Decoder as _, Samples};
+    use super::super::super::{Area, Cores, DecodeOptions, Decoder as _, Samples};
     use super::*;
 
     fn round_trip(raster: &Raster) -> (Raster, ::png::ColorType) {
@@ -259,6 +259,7 @@ mod tests {
             scale: 1.0,
             budget,
             cancellation: &cancellation,
+            cores: Cores::ONE,
         };
         (Png.decode(&bytes, &options).unwrap().raster, info)
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read files of their own")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod cores;
 mod encoding;
 mod exactness;
 mod kinds;
