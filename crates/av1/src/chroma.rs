@@ -3,6 +3,7 @@
 use super::SpeedSettings;
 use super::frame::{Chroma, FrameEncoder, Plane, TransformBlock};
 use super::inverse::TxType;
+use super::palette::{Palette, Site};
 use super::predict::{self, DC, Edges, FROM_LUMA, HORIZONTAL, Mode, PAETH, SMOOTH, SMOOTH_H, SMOOTH_V, VERTICAL};
 use super::quantize::Quantized;
 use super::size::BlockSize;
@@ -16,6 +17,7 @@ pub(super) struct Coded {
     /// The transform block of each plane, with its levels and its prediction.
     pub(super) parts: Vec<(TransformBlock, Quantized, Vec<u8>)>,
     pub(super) total: f32,
+    pub(super) palette: Option<Palette>,
 }
 
 impl FrameEncoder {
@@ -24,7 +26,7 @@ impl FrameEncoder {
         &mut self,
         [row, column]: [usize; 2],
         block: BlockSize,
-        luma: Mode,
+        (luma, has_luma_palette): (Mode, bool),
         speed: &SpeedSettings,
     ) -> Coded {
         let size = block.in_plane(self.is_halved);
@@ -49,9 +51,11 @@ impl FrameEncoder {
             }
         }
         let mut best: Option<Coded> = None;
+        let site = Site { place: [row, column], block, plane: 1 };
         for chroma in candidates {
             let mut rate = Tally(0);
             self.put_chroma(block, luma, chroma, &mut rate);
+            self.put_chroma_palette(site, chroma.mode, has_luma_palette, None, &mut rate);
             let mut total = self.lambda * rate.0 as f32;
             let tx_type = tx_type(chroma.mode.base, size);
             let parts = [0, 1].map(|i| {
@@ -65,7 +69,22 @@ impl FrameEncoder {
                 (areas[i], quantized, prediction)
             });
             if best.as_ref().is_none_or(|best| total < best.total) {
-                best = Some(Coded { chroma, tx_type, parts: parts.into(), total });
+                best = Some(Coded { chroma, tx_type, parts: parts.into(), total, palette: None });
+            }
+        }
+        for (palette, colours_rate) in self.palettes(site, &[&source[0], &source[1]], has_luma_palette) {
+            let chroma = Chroma { mode: Mode::plain(DC), alphas: [0; 2] };
+            let mut rate = Tally(colours_rate);
+            self.put_chroma(block, luma, chroma, &mut rate);
+            let mut total = self.lambda * rate.0 as f32;
+            let parts = [0, 1].map(|i| {
+                let prediction = palette.paint(i);
+                let quantized = self.quantized(&source[i], &prediction, contexts[i], TxType::DCT, 0);
+                total += quantized.distortion + self.lambda * quantized.rate as f32;
+                (areas[i], quantized, prediction)
+            });
+            if best.as_ref().is_none_or(|best| total < best.total) {
+                best = Some(Coded { chroma, tx_type: TxType::DCT, parts: parts.into(), total, palette: Some(palette) });
             }
         }
         best.unwrap_or_else(|| Coded {
@@ -73,6 +92,7 @@ impl FrameEncoder {
             tx_type: TxType::DCT,
             parts: Vec::new(),
             total: f32::INFINITY,
+            palette: None,
         })
     }
 

@@ -57,6 +57,12 @@ fn basis(log2: u8, adst: bool) -> &'static Basis {
 
 /// Transforms differences, row by row, to the coefficients of the coded part, row by row.
 pub(super) fn transform(differences: &[f32], size: BlockSize, tx_type: TxType, coefficients: &mut [f32]) {
+    if tx_type == TxType::IDENTITY {
+        for (coefficient, difference) in coefficients.iter_mut().zip(differences) {
+            *coefficient = difference * SCALE;
+        }
+        return;
+    }
     match size.w {
         2 => transform_wide::<4, 4>(differences, size, tx_type, coefficients),
         3 => transform_wide::<8, 8>(differences, size, tx_type, coefficients),

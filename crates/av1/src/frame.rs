@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::adapt::Weights;
 use super::coefficients::{CoefContext, Levels};
 use super::inverse::TxType;
+use super::palette::{KnownColours, Palette};
 use super::partition::Square;
 use super::predict::{Mode, Place};
 use super::probabilities::Probabilities;
@@ -37,12 +38,21 @@ pub(super) struct ModeInfo {
     pub(super) level: [u8; 3],
     /// `dcCategory` of each plane.
     pub(super) sign: [u8; 3],
+    /// The colours of the palettes of luma, and of the second plane.
+    pub(super) colours: [KnownColours; 2],
 }
 
 impl ModeInfo {
     /// The mode info of blocks outside of the frame.
-    pub(super) const OUTSIDE: Self =
-        Self { mode: 0, chroma_mode: 0, is_skipped: false, block: BlockSize::square(15), level: [0; 3], sign: [0; 3] };
+    pub(super) const OUTSIDE: Self = Self {
+        mode: 0,
+        chroma_mode: 0,
+        is_skipped: false,
+        block: BlockSize::square(15),
+        level: [0; 3],
+        sign: [0; 3],
+        colours: [KnownColours::NONE; 2],
+    };
 }
 
 /// An area of a plane, usually a transform block.
@@ -80,6 +90,8 @@ pub(super) struct Block {
     pub(super) size: BlockSize,
     pub(super) mode: Mode,
     pub(super) chroma: Option<Chroma>,
+    /// The palettes of luma and of chroma.
+    pub(super) palettes: [Option<Palette>; 2],
     pub(super) residuals: Vec<Residual>,
 }
 
@@ -106,6 +118,12 @@ pub(super) enum Node {
 }
 
 impl Node {
+    /// Whether this is one block that is shown exactly enough by its palettes.
+    pub(super) fn is_painted(&self) -> bool {
+        let Self::Blocks(Partition::None, blocks) = self else { return false };
+        blocks.iter().all(|block| block.palettes[0].is_some() && block.is_skipped())
+    }
+
     /// The number of quarters that are not divided further.
     pub(super) fn whole_quarters(&self) -> usize {
         let Self::Split(quarters) = self else { return 0 };
@@ -123,6 +141,8 @@ pub(super) struct FrameEncoder {
     /// Whether chroma has half of the columns and rows.
     pub(super) is_halved: bool,
     pub(super) is_lossless: bool,
+    /// Whether the picture is drawn: blocks may have palettes.
+    pub(super) is_drawn: bool,
     pub(super) above: Vec<ModeInfo>,
     pub(super) left: [ModeInfo; SUPERBLOCK],
     /// The decoded parts of the current superblock: rows from -1 on, whose bits are columns from -1 on.
@@ -154,6 +174,7 @@ impl FrameEncoder {
             rows,
             is_halved,
             is_lossless: index == 0,
+            is_drawn: false,
             above: vec![ModeInfo::OUTSIDE; columns.next_multiple_of(SUPERBLOCK)],
             left: [ModeInfo::OUTSIDE; SUPERBLOCK],
             decoded: [[0; SUPERBLOCK + 2]; 3],
@@ -305,7 +326,9 @@ impl FrameEncoder {
     pub(super) fn update_block_contexts(&mut self, block: &Block) {
         let [w, h] = block.size.units();
         let is_skipped = block.is_skipped();
+        let colours = block.palettes.each_ref().map(|palette| KnownColours::of(palette.as_ref()));
         let note = |unit: &mut ModeInfo| {
+            unit.colours = colours;
             unit.mode = block.mode.base;
             unit.is_skipped = is_skipped;
             unit.block = block.size;

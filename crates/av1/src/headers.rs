@@ -38,6 +38,8 @@ pub(super) struct Headers {
     /// `base_q_idx`.
     pub(super) quantizer: u8,
     pub(super) with_matrices: bool,
+    /// Whether blocks may have palettes.
+    pub(super) is_drawn: bool,
     /// The level of the deblocking filter, 0 to 63.
     pub(super) filter: u8,
 }
@@ -110,8 +112,14 @@ impl Headers {
     fn frame(&self) -> Vec<u8> {
         let mut bits = Bits::default();
         bits.flag(false); // disable_cdf_update
-        bits.flag(false); // allow_screen_content_tools
+        bits.flag(self.is_drawn); // allow_screen_content_tools
+        if self.is_drawn {
+            bits.flag(true); // force_integer_mv
+        }
         bits.flag(false); // render_and_frame_size_different
+        if self.is_drawn {
+            bits.flag(false); // allow_intrabc
+        }
         bits.flag(true); // uniform_tile_spacing_flag
         for side in self.size {
             if side > 64 {

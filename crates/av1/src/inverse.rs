@@ -31,6 +31,9 @@ impl TxType {
     /// All types with an ADST and without flips.
     pub(super) const WITH_ADST: [Self; 3] = [Self(1), Self(2), Self(3)];
 
+    /// Those with an ADST, and that for single samples.
+    pub(super) const OF_DRAWINGS: [Self; 4] = [Self(1), Self(2), Self(3), Self::IDENTITY];
+
     /// `IDTX`, the first of the types with identity transforms.
     pub(super) const IDENTITY: Self = Self(9);
 

@@ -33,7 +33,8 @@
 //!
 //! It reads and writes no container, and runs on one thread. Frames that are predicted from others are not decoded. The
 //! encoder writes a single frame of one tile, so the picture cannot exceed the size of a tile; AVIF supports grids for larger
-//! ones. It does not write CDEF, loop restoration, palettes or intra block copy.
+//! ones. Blocks of drawings may have palettes and transforms of single samples. It does not write CDEF, loop restoration or
+//! intra block copy.
 //!
 //! # Speed
 //!
@@ -52,7 +53,7 @@
 //! # How it works
 //!
 //! A frame is divided into superblocks of 64 or 128 by 128. To encode one, `partition` searches block sizes, `luma` and
-//! `chroma` search predictions and transforms, `quantize` performs rate-distortion optimized quantization, and `write` codes
+//! `chroma` search predictions and transforms, `palette` the few colours of blocks of drawings, `quantize` performs rate-distortion optimized quantization, and `write` codes
 //! the result. The `FrameEncoder` always has the state that a decoder would have at that point, so that a decoder
 //! reconstructs exactly what the encoder assumed; only the deblocking filter is applied afterwards.
 //!
@@ -73,6 +74,7 @@ mod lossless;
 mod luma;
 mod matrices;
 mod options;
+mod palette;
 mod partition;
 mod picture;
 mod predict;
@@ -146,7 +148,7 @@ pub fn memory(width: u32, height: u32, samples: u64) -> u64 {
 pub fn encode(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<Stream, EncodeError> {
     let (_, symbols) = code(picture, options)?;
     let filter = (FILTER * step_of_samples(options.quantizer)).round().min(63.0) as u8;
-    let headers = headers(picture, options.quantizer, filter);
+    let headers = headers(picture, options, filter);
     Ok(Stream { units: headers.stream(&symbols), configuration: headers.configuration() })
 }
 
@@ -154,15 +156,16 @@ fn with_matrices(quantizer: u8) -> bool {
     quantizer >= FINEST_WITH_MATRICES
 }
 
-fn headers(picture: &Picture<'_>, quantizer: u8, filter: u8) -> Headers {
+fn headers(picture: &Picture<'_>, options: &EncodeOptions<'_>, filter: u8) -> Headers {
     let Colour { primaries, transfer, matrix } = picture.colour;
     Headers {
         size: picture.size,
         is_monochrome: picture.planes().len() == 1,
         is_halved: picture.is_halved(),
         colour: [primaries, transfer, matrix],
-        quantizer,
-        with_matrices: with_matrices(quantizer),
+        quantizer: options.quantizer,
+        with_matrices: with_matrices(options.quantizer),
+        is_drawn: options.has_palettes(),
         filter,
     }
 }
@@ -179,6 +182,7 @@ fn code(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<(FrameEnco
     let units = picture.size.map(|side| side.div_ceil(8) * 2);
     let source = (0..picture.planes().len()).map(|plane| padded(picture, plane)).collect();
     let mut encoder = FrameEncoder::new(source, units, picture.is_halved(), quantizer, with_matrices);
+    encoder.is_drawn = options.has_palettes();
     let mut quantizers = HashMap::new();
     let mut writer = Writer::new();
     for row in (0..encoder.rows).step_by(SUPERBLOCK) {

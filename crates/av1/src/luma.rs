@@ -3,6 +3,7 @@
 use super::coefficients::{self, CoefContext};
 use super::frame::{FrameEncoder, Plane, TransformBlock};
 use super::inverse::TxType;
+use super::palette::{Palette, Site};
 use super::predict::{D67, DC, Edges, HORIZONTAL, Mode, PAETH, SMOOTH, SMOOTH_H, SMOOTH_V, VERTICAL};
 use super::quantize::{self, Quantized, quantize};
 use super::size::BlockSize;
@@ -19,13 +20,14 @@ pub(super) struct Luma {
     pub(super) quantized: Quantized,
     pub(super) total: f32,
     pub(super) prediction: Vec<u8>,
+    pub(super) palette: Option<Palette>,
 }
 
 impl Luma {
     /// A candidate that is worse than any other.
     fn none(size: BlockSize) -> Self {
         let (mode, tx_type, prediction) = (Mode::plain(DC), TxType::DCT, vec![128; size.area()]);
-        Self { mode, tx_type, quantized: Quantized::default(), total: f32::INFINITY, prediction }
+        Self { mode, tx_type, quantized: Quantized::default(), total: f32::INFINITY, prediction, palette: None }
     }
 }
 
@@ -67,8 +69,14 @@ impl FrameEncoder {
             self.coded(&task, *candidates, prediction, &[TxType::DCT])
         };
         let mut coded: Vec<Luma> = candidates.iter().map(plain).collect();
+        self.try_palettes(&task, &mut coded);
         let least = coded.iter().map(|coded| coded.total).fold(f32::INFINITY, f32::min);
-        let tx_types: &[TxType] = if size.longest() <= 4 && !self.is_lossless { &TxType::WITH_ADST } else { &[] };
+        let tx_types: &[TxType] = match size.longest() {
+            _ if self.is_lossless => &[],
+            ..=4 if self.is_drawn => &TxType::OF_DRAWINGS,
+            ..=4 => &TxType::WITH_ADST,
+            _ => &[],
+        };
         // Transform types make less of a difference than dissimilar modes.
         let limit = least * if speed.tx_types_of_each_mode { 1.05 } else { 1.0 };
         for (i, candidates) in candidates.into_iter().enumerate().filter(|_| !tx_types.is_empty()) {
@@ -79,6 +87,19 @@ impl FrameEncoder {
         }
         let best = coded.into_iter().reduce(|best, coded| if coded.total < best.total { coded } else { best });
         best.unwrap_or_else(|| Luma::none(size))
+    }
+
+    /// Codes a block with the palettes that are worth trying.
+    fn try_palettes(&mut self, task: &Task, coded: &mut Vec<Luma>) {
+        let site = Site { place: task.place, block: task.size, plane: 0 };
+        for (palette, colours_rate) in self.palettes(site, &[&task.source], false) {
+            let mut rate = Tally(colours_rate);
+            let mode = Mode::plain(DC);
+            self.put_mode(task.place[0], task.place[1], mode, &mut rate);
+            let candidate = Candidate { satd_cost: 0.0, mode, rate: rate.0 };
+            let luma = self.coded(task, candidate, palette.paint(0), &[TxType::DCT]);
+            coded.push(Luma { palette: Some(palette), ..luma });
+        }
     }
 
     /// The prediction modes with the lowest estimated costs, best first; at least one.
@@ -143,6 +164,7 @@ impl FrameEncoder {
         let [row, column] = task.place;
         self.put_mode(row, column, mode, &mut rate);
         self.put_angle(task.size, mode, &mut rate);
+        self.put_luma_palette(Site { place: task.place, block: task.size, plane: 0 }, mode, None, &mut rate);
         self.put_filter(task.size, mode, &mut rate);
         rate.0
     }
@@ -162,7 +184,7 @@ impl FrameEncoder {
             }
         }
         let (tx_type, quantized, total) = best;
-        Luma { mode, tx_type, quantized, total, prediction }
+        Luma { mode, tx_type, quantized, total, prediction, palette: None }
     }
 
     /// The source samples of a block, row by row.
@@ -201,7 +223,7 @@ impl FrameEncoder {
         }
         let coefficients = &mut self.coefficients[..size.coded().area()];
         forward::transform(differences, size, tx_type, coefficients);
-        let steps = self.quantizer.steps(context.is_chroma, size);
+        let steps = self.quantizer.steps(context.is_chroma, size, tx_type);
         let mut quantized = quantize(quantize::Task {
             coefficients,
             steps,

@@ -110,6 +110,7 @@ impl SpeedSettings {
 pub struct EncodeOptions<'a> {
     pub(crate) quantizer: u8,
     pub(crate) speed: SpeedSettings,
+    pub(crate) is_drawn: bool,
     pub(crate) max_bytes: u64,
     pub(crate) check: &'a dyn Fn() -> ControlFlow<()>,
 }
@@ -119,6 +120,7 @@ impl Default for EncodeOptions<'_> {
         Self {
             quantizer: 80,
             speed: SpeedSettings::DEFAULT,
+            is_drawn: false,
             max_bytes: 512 << 20,
             check: &|| ControlFlow::Continue(()),
         }
@@ -130,6 +132,7 @@ impl std::fmt::Debug for EncodeOptions<'_> {
         f.debug_struct("EncodeOptions")
             .field("quantizer", &self.quantizer)
             .field("speed", &self.speed)
+            .field("is_drawn", &self.is_drawn)
             .field("max_bytes", &self.max_bytes)
             .finish_non_exhaustive()
     }
@@ -148,6 +151,19 @@ impl<'a> EncodeOptions<'a> {
     pub const fn speed(mut self, speed: SpeedSettings) -> Self {
         self.speed = speed;
         self
+    }
+
+    /// Whether the picture is a drawing, a screenshot or text: blocks of few colours may have palettes then, which take longer
+    /// to find. Without loss it makes no difference. `false` by default.
+    #[must_use]
+    pub const fn drawn(mut self, is_drawn: bool) -> Self {
+        self.is_drawn = is_drawn;
+        self
+    }
+
+    /// Whether blocks may have palettes. All blocks without loss are too small for them.
+    pub(crate) const fn has_palettes(&self) -> bool {
+        self.is_drawn && self.quantizer > 0
     }
 
     /// The memory limit for writing the stream in bytes, which takes at most three times its length; the other memory

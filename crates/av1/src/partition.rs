@@ -114,7 +114,10 @@ impl FrameEncoder {
             if total < limit {
                 best = Some(Best { node, total, after: self.snapshot(square) });
             }
-            if way == Partition::None && total <= self.lambda * (worth_dividing(square.side) * BIT) as f32 {
+            // Nothing is left that squares of 4 by 4, which have no palettes, could show better.
+            let is_painted = square.side == 3 && best.as_ref().is_some_and(|best| best.node.is_painted());
+            let is_cheap = total <= self.lambda * (worth_dividing(square.side) * BIT) as f32;
+            if way == Partition::None && (is_cheap || is_painted) {
                 break;
             }
         }
@@ -224,12 +227,21 @@ impl FrameEncoder {
         let [row, column] = place;
         let luma = self.best_luma([row, column], size, speed);
         let mut total = luma.total;
-        let mut block = Block { row, column, size, mode: luma.mode, chroma: None, residuals: Vec::with_capacity(3) };
+        let mut block = Block {
+            row,
+            column,
+            size,
+            mode: luma.mode,
+            chroma: None,
+            palettes: [luma.palette, None],
+            residuals: Vec::with_capacity(3),
+        };
         let area = TransformBlock { plane: 0, x: column * 4, y: row * 4, size };
         block.residuals.push(self.reconstruct(area, luma.tx_type, luma.quantized.levels, &luma.prediction));
         if self.has_chroma(row, column, size) {
-            let chroma = self.best_chroma([row, column], size, luma.mode, speed);
+            let chroma = self.best_chroma([row, column], size, (luma.mode, block.palettes[0].is_some()), speed);
             block.chroma = Some(chroma.chroma);
+            block.palettes[1] = chroma.palette;
             total += chroma.total;
             for (area, quantized, prediction) in chroma.parts {
                 block.residuals.push(self.reconstruct(area, chroma.tx_type, quantized.levels, &prediction));
@@ -254,7 +266,7 @@ impl FrameEncoder {
         } else if !levels.0.is_empty() {
             let mut coefficients = [0; 1024];
             let coefficients = &mut coefficients[..size.coded().area()];
-            dequantize(&levels, self.quantizer.steps(plane > 0, size), size, coefficients);
+            dequantize(&levels, self.quantizer.steps(plane > 0, size, tx_type), size, coefficients);
             let shape = Shape { size, tx_type, rows: size.coded().height(), depth: 8 };
             inverse::add(coefficients, shape, samples, *stride, &mut Space::new());
         }

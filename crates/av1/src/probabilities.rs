@@ -62,6 +62,16 @@ probabilities! {
     cfl_alpha: [[u16; 17]; 6] = |_| defaults::CFL_ALPHA,
     filter_intra: [[u16; 3]; 22] = |_| defaults::FILTER_INTRA,
     filter_intra_mode: [u16; 6] = |_| defaults::FILTER_INTRA_MODE,
+    palette_y_mode: [[[u16; 3]; 3]; 7] = |_| defaults::PALETTE_Y_MODE,
+    palette_uv_mode: [[u16; 3]; 2] = |_| defaults::PALETTE_UV_MODE,
+    palette_size: [[[u16; 8]; 7]; 2] = |_| [defaults::PALETTE_Y_SIZE, defaults::PALETTE_UV_SIZE].concat(),
+    palette_2: [[[u16; 3]; 5]; 2] = |_| [defaults::PALETTE_2_Y_COLOR, defaults::PALETTE_2_UV_COLOR].concat(),
+    palette_3: [[[u16; 4]; 5]; 2] = |_| [defaults::PALETTE_3_Y_COLOR, defaults::PALETTE_3_UV_COLOR].concat(),
+    palette_4: [[[u16; 5]; 5]; 2] = |_| [defaults::PALETTE_4_Y_COLOR, defaults::PALETTE_4_UV_COLOR].concat(),
+    palette_5: [[[u16; 6]; 5]; 2] = |_| [defaults::PALETTE_5_Y_COLOR, defaults::PALETTE_5_UV_COLOR].concat(),
+    palette_6: [[[u16; 7]; 5]; 2] = |_| [defaults::PALETTE_6_Y_COLOR, defaults::PALETTE_6_UV_COLOR].concat(),
+    palette_7: [[[u16; 8]; 5]; 2] = |_| [defaults::PALETTE_7_Y_COLOR, defaults::PALETTE_7_UV_COLOR].concat(),
+    palette_8: [[[u16; 9]; 5]; 2] = |_| [defaults::PALETTE_8_Y_COLOR, defaults::PALETTE_8_UV_COLOR].concat(),
     tx_type_7: [[[u16; 8]; 13]; 2] = |_| defaults::TX_TYPE_7,
     tx_type_5: [[[u16; 6]; 13]; 3] = |_| defaults::TX_TYPE_5,
     all_zero: [[[u16; 3]; 13]; 5] = |q: usize| defaults::ALL_ZERO[q],
@@ -87,6 +97,19 @@ impl Probabilities {
             4 => &mut self.partition_16[context],
             5 => &mut self.partition_32[context],
             _ => &mut self.partition_64[context],
+        }
+    }
+
+    /// The number of a colour of a palette, of luma or of chroma.
+    pub(super) fn colour(&mut self, plane: usize, count: usize, context: usize) -> &mut [u16] {
+        match count {
+            2 => &mut self.palette_2[plane][context],
+            3 => &mut self.palette_3[plane][context],
+            4 => &mut self.palette_4[plane][context],
+            5 => &mut self.palette_5[plane][context],
+            6 => &mut self.palette_6[plane][context],
+            7 => &mut self.palette_7[plane][context],
+            _ => &mut self.palette_8[plane][context],
         }
     }
 

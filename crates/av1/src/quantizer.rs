@@ -1,5 +1,6 @@
 //! Quantizer steps (7.12.2, 7.12.3), and the weights of quantization errors.
 
+use super::inverse::TxType;
 use super::matrices::matrix;
 use super::size::BlockSize;
 use super::tables::{AC_QUANTIZER, DC_QUANTIZER};
@@ -23,17 +24,31 @@ pub(super) struct Steps {
 /// The steps for every transform size of luma and of chroma.
 pub(super) struct Quantizer {
     steps: [Vec<Steps>; 2],
+    /// The steps of identity transforms, which matrices do not apply to, by size.
+    flat: Vec<Steps>,
 }
 
 impl Quantizer {
     /// Creates the quantizer for a `qindex`; with matrices, or with the same step for all frequencies.
     pub(super) fn new(index: u8, with_matrices: bool) -> Self {
         let of = |is_chroma, size| with_matrices.then(|| matrix(LEVEL, is_chroma, size));
-        let steps = |is_chroma| BlockSize::transforms().map(|size| steps(size, index, of(is_chroma, size))).collect();
-        Self { steps: [false, true].map(steps) }
+        let all = |is_chroma| BlockSize::transforms().map(|size| steps(size, index, of(is_chroma, size))).collect();
+        let all: [Vec<Steps>; 2] = [false, true].map(all);
+        let flat = BlockSize::transforms().zip(&all[0]).map(|(size, with_matrix)| {
+            // A sample has a share in all frequencies.
+            let mean = with_matrix.weight.iter().sum::<f32>() / with_matrix.weight.len() as f32;
+            // There are no larger ones in intra blocks.
+            let mut flat = if size.longest() <= 4 { steps(size, index, None) } else { Steps::default() };
+            flat.weight = vec![mean; flat.step.len().max(1)];
+            flat
+        });
+        Self { flat: flat.collect(), steps: all }
     }
 
-    pub(super) fn steps(&self, is_chroma: bool, size: BlockSize) -> &Steps {
+    pub(super) fn steps(&self, is_chroma: bool, size: BlockSize, tx_type: TxType) -> &Steps {
+        if tx_type == TxType::IDENTITY {
+            return &self.flat[size.transform_index()];
+        }
         &self.steps[usize::from(is_chroma)][size.transform_index()]
     }
 }

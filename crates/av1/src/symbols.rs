@@ -142,6 +142,20 @@ impl Sink for Tally {
     }
 }
 
+/// Sums up the costs of symbols in the same way, with probabilities that adapt.
+pub(super) struct AdaptiveTally(pub(super) u32);
+
+impl Sink for AdaptiveTally {
+    fn symbol(&mut self, cdf: &mut [u16], symbol: usize) {
+        self.0 += cost(cdf, symbol);
+        adapt(cdf, symbol);
+    }
+
+    fn literal(&mut self, _: u32, bits: u32) {
+        self.0 += bits * BIT;
+    }
+}
+
 fn adapt(cdf: &mut [u16], symbol: usize) {
     let Some((count, values)) = cdf.split_last_mut() else { return };
     let symbols = values.len();

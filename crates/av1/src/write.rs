@@ -3,6 +3,7 @@
 use super::coefficients;
 use super::frame::{Block, Chroma, DELTA_SHIFT, FrameEncoder, Node, Partition, PartitionSymbol, SUPERBLOCK};
 use super::inverse::TxType;
+use super::palette::Site;
 use super::partition::Square;
 use super::predict::{DC, FROM_LUMA, Mode};
 use super::size::BlockSize;
@@ -77,9 +78,11 @@ impl FrameEncoder {
         }
         let square = usize::from(size.shortest()) - 2;
         if square == 2 {
-            sink.symbol(&mut self.probabilities.tx_type_5[square][direction], [1, 3, 4, 2][usize::from(tx_type.0)]);
+            let symbol = [1, 3, 4, 2].get(usize::from(tx_type.0)).copied().unwrap_or(0);
+            sink.symbol(&mut self.probabilities.tx_type_5[square][direction], symbol);
         } else {
-            sink.symbol(&mut self.probabilities.tx_type_7[square][direction], [1, 5, 6, 4][usize::from(tx_type.0)]);
+            let symbol = [1, 5, 6, 4].get(usize::from(tx_type.0)).copied().unwrap_or(0);
+            sink.symbol(&mut self.probabilities.tx_type_7[square][direction], symbol);
         }
     }
 
@@ -147,7 +150,20 @@ impl FrameEncoder {
         if let Some(chroma) = block.chroma {
             self.put_chroma(size, mode, chroma, writer);
         }
-        self.put_filter(size, mode, writer);
+        let sites = [0, 1].map(|plane| Site { place: [row, column], block: size, plane });
+        let [luma, colours] = &block.palettes;
+        self.put_luma_palette(sites[0], mode, luma.as_ref(), writer);
+        if let Some(chroma) = block.chroma {
+            self.put_chroma_palette(sites[1], chroma.mode, luma.is_some(), colours.as_ref(), writer);
+        }
+        if luma.is_none() {
+            self.put_filter(size, mode, writer);
+        }
+        for (site, palette) in sites.into_iter().zip(&block.palettes) {
+            if let Some(palette) = palette {
+                self.put_indices(site, palette, writer);
+            }
+        }
         for residual in &block.residuals {
             let context = self.context(residual.area, size);
             if !is_skipped {

@@ -169,7 +169,8 @@ impl Encoder for Avif {
                 Content::Coloured => calibrated(&OF_COLOURED, options.quality).round() as u8,
             };
             let options = EncodeOptions { quality, ..*options };
-            image(Source::Colour(colours), sampling, &options, rest, cancellation)?
+            let how = How { sampling, is_drawn: content != Content::Photograph };
+            image(Source::Colour(colours), how, &options, rest, cancellation)?
         };
         if !raster.channels().has_alpha() {
             return file(&colour, None, budget);
@@ -177,7 +178,8 @@ impl Encoder for Avif {
         // Errors at the edges of alpha are more visible than those in colours.
         let options = EncodeOptions { quality: options.quality.midpoint(100), ..*options };
         let rest = budget.beside(colour.length())?;
-        let alpha = image(Source::Alpha(raster), Sampling::Grey, &options, rest, cancellation)?;
+        let how = How { sampling: Sampling::Grey, is_drawn: true };
+        let alpha = image(Source::Alpha(raster), how, &options, rest, cancellation)?;
         file(&colour, Some(&alpha), budget)
     }
 
@@ -194,7 +196,8 @@ impl PlanarEncoder for Avif {
         budget: Budget,
         cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error> {
-        let colour = image(Source::Planes(planes), Sampling::Halved, options, budget, cancellation)?;
+        let how = How { sampling: Sampling::Halved, is_drawn: false };
+        let colour = image(Source::Planes(planes), how, options, budget, cancellation)?;
         file(&colour, None, budget)
     }
 }
@@ -245,10 +248,18 @@ fn file(colour: &Image, alpha: Option<&Image>, budget: Budget) -> Result<Vec<u8>
     Ok(write::file(colour, alpha))
 }
 
+/// How a picture is coded, besides its options.
+#[derive(Clone, Copy)]
+struct How {
+    sampling: Sampling,
+    /// Whether it has few colours and sharp edges.
+    is_drawn: bool,
+}
+
 /// Encodes a picture, or one plane of it, as the cells of a grid.
 fn image(
     source: Source<'_>,
-    sampling: Sampling,
+    How { sampling, is_drawn }: How,
     options: &EncodeOptions,
     budget: Budget,
     cancellation: &Cancellation,
@@ -280,8 +291,8 @@ fn image(
         let planes = source.planes(Cell { x, y, width: cell_width, height: cell_height }, sampling)?;
         let picture = picture(cell, &planes, sampling, colour)?;
         let check = || cancellation.go_on();
-        let options = av1::EncodeOptions::default().quantizer(index).speed(settings).max_bytes(budget.memory);
-        let stream = av1::encode(&picture, &options.check(&check))?;
+        let options = av1::EncodeOptions::default().quantizer(index).speed(settings).drawn(is_drawn);
+        let stream = av1::encode(&picture, &options.max_bytes(budget.memory).check(&check))?;
         budget = budget.beside(stream.units.len() as u64)?;
         streams.push(stream.units);
         configuration = stream.configuration;
