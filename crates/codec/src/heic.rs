@@ -4,7 +4,7 @@
 //! cannot be interrupted within a picture, which is a cell of 512 by 512 pixels in the files of iPhones, and the whole
 //! photograph in those of most cameras.
 
-use heifer_hevc_dec::decoder::{Cores, DecodeOptions as HevcOptions, decode_picture};
+use heifer_hevc_dec::decoder::{DecodeOptions as HevcOptions, decode_picture};
 use heifer_hevc_dec::nal::NalUnit;
 use heifer_hevc_dec::params::{ParameterSets, Sps};
 use heifer_hevc_dec::recon::Frame;
@@ -260,7 +260,7 @@ impl Decoder for Heic {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Area, Channels, Orientation, Raster, Samples, open};
+    use super::super::{Area, Channels, Cores, Orientation, Raster, Samples, open};
     use super::*;
 
     const BUDGET: Budget = Budget { pixels: 128 * 64, memory: 1 << 20 };

@@ -13,7 +13,7 @@ use jxl_oxide::{AllocTracker, ImageHeader, InitializeResult, JxlImage, JxlThread
 use jxl_oxide_common::Bundle;
 
 use super::{
-    Budget, Cancellation, Channels, Cores, DecodeOptions, Decoded, Decoder, Error, Exhausted, Format, Header, Meter,
+    Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, Error, Exhausted, Format, Header, Meter,
     Orientation, Raster, Samples, profile,
 };
 
@@ -212,7 +212,7 @@ impl Decoder for Jxl {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Area;
+    use super::super::{Area, Cores};
     use super::*;
 
     const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
