@@ -12,6 +12,7 @@ mod pictures;
 use image_origin::codec::{
     self, Area, Cancellation, Channels, Cores, DecodeOptions, EncodeOptions, Format, Raster, avif, webp,
 };
+use image_origin::query::Transform;
 use image_origin::transform::Render;
 use pictures::BUDGET;
 
@@ -81,8 +82,8 @@ fn at(score: f64, tried: &[(f64, f64)]) -> f64 {
 /// The photograph at 600 pixels.
 fn small(path: &str) -> Raster {
     let original = std::fs::read(path).expect("the photograph can be read");
-    let transform = "w=600&format=png&bg=white".parse().expect("the query is valid");
-    let png = Render::new(&original).transform(transform.clone()).limits(BUDGET).run().expect("it is made smaller");
+    let transform: Transform = "w=600&format=png&bg=white".parse().expect("the query is valid");
+    let png = Render::new(&original).transform(transform).limits(BUDGET).run().expect("it is made smaller");
     decode(&png.bytes, Format::Png)
 }
 
