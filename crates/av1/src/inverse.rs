@@ -17,7 +17,7 @@ pub(super) struct TxType(pub(super) u8);
 
 /// A one-dimensional transform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Dct,
     Adst,
     /// The ADST, backwards.
@@ -51,7 +51,7 @@ impl TxType {
         self.rows() == Kind::Adst
     }
 
-    fn columns(self) -> Kind {
+    pub(super) fn columns(self) -> Kind {
         match self.0 {
             1 | 3 | 7 | 12 => Kind::Adst,
             4 | 6 | 8 | 14 => Kind::Flipped,
@@ -60,7 +60,7 @@ impl TxType {
         }
     }
 
-    fn rows(self) -> Kind {
+    pub(super) fn rows(self) -> Kind {
         match self.0 {
             2 | 3 | 8 | 13 => Kind::Adst,
             5 | 6 | 7 | 15 => Kind::Flipped,
@@ -100,12 +100,12 @@ impl Shape {
         ((1 << (self.depth + 7)) - 1, (1 << (self.depth.max(10) + 5)) - 1)
     }
 
-    fn row_shift(self) -> u32 {
+    pub(super) fn row_shift(self) -> u32 {
         [0, 1, 2, 2, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2][self.size.transform_index()]
     }
 
     /// Whether one side is twice as long as the other.
-    fn is_oblong(self) -> bool {
+    pub(super) fn is_oblong(self) -> bool {
         self.size.w.abs_diff(self.size.h) == 1
     }
 }
@@ -251,8 +251,9 @@ fn identity<const N: usize>(t: &mut [Lanes; N]) {
     }
 }
 
+/// `cos128(angle)`.
 #[inline(always)]
-fn cosine(angle: i32) -> i32 {
+pub(super) const fn cosine(angle: i32) -> i32 {
     let angle = angle & 255;
     match angle {
         0..=64 => COSINE[angle as usize],
@@ -283,8 +284,9 @@ fn hadamard(t: &mut [Lanes], a: usize, b: usize, flip: bool, high: i32) {
     t[b] = std::array::from_fn(|lane| x[lane].wrapping_sub(y[lane]).clamp(-high - 1, high));
 }
 
-fn reversed(bits: u32, value: usize) -> usize {
-    value.reverse_bits() >> (usize::BITS - bits)
+/// The value of the lowest `bits` in reversed order.
+pub(super) fn reversed(bits: u32, value: usize) -> usize {
+    if bits == 0 { 0 } else { value.reverse_bits() >> (usize::BITS - bits) }
 }
 
 /// The inverse DCT process (7.13.2.3), step by step.

@@ -735,15 +735,15 @@ impl<S: Sample> Tile<'_, S> {
             let stride = target.stride;
             let out = &mut target.samples[y * 4 * stride + x * 4..];
             let values = &mut self.space.coefficients[..size.coded().area()];
+            let shape = Shape { size, tx_type, rows: read.rows, depth };
             if block.is_lossless {
                 let mut rows: [i32; 16] = std::array::from_fn(|i| values[i % 4 * 4 + i / 4] >> 2);
                 values.fill(0);
                 lossless::add_values(&mut rows, depth, out, stride);
             } else if depth == 8 && transform::fits(tx_type, read.magnitude) && (tx_type, read.rows) != (TxType::DCT, 1)
             {
-                transform::add(values, (size, tx_type), read.rows, out, stride, &mut self.space.transforms);
+                transform::add(values, shape, out, stride, &mut self.space.transforms);
             } else {
-                let shape = Shape { size, tx_type, rows: read.rows, depth };
                 inverse::add(values, shape, out, stride, &mut self.space.wide_transforms);
             }
         }

@@ -3,10 +3,8 @@
 //! Their results are those of [`inverse`](crate::inverse), which has 32 bits, where no value can be out of range.
 
 use super::lanes::Lanes;
-use crate::inverse::TxType;
+use crate::inverse::{Kind, Shape, TxType, cosine, reversed};
 use crate::sample::Sample;
-use crate::size::BlockSize;
-use crate::tables::COSINE;
 
 /// The number of rows or columns that are transformed at once.
 const LANES: usize = 8;
@@ -24,57 +22,26 @@ impl Space {
     }
 }
 
-/// A one-dimensional transform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Dct,
-    Adst,
-    /// The ADST, backwards.
-    Flipped,
-    Identity,
-}
-
-/// The transforms of rows and of columns (6.10.19).
-fn kinds(tx_type: TxType) -> [Kind; 2] {
-    use Kind::{Adst, Dct, Flipped, Identity};
-    let rows = match tx_type.0 {
-        2 | 3 | 8 | 13 => Adst,
-        5 | 6 | 7 | 15 => Flipped,
-        9 | 10 | 12 | 14 => Identity,
-        _ => Dct,
-    };
-    let columns = match tx_type.0 {
-        1 | 3 | 7 | 12 => Adst,
-        4 | 6 | 8 | 14 => Flipped,
-        9 | 11 | 13 | 15 => Identity,
-        _ => Dct,
-    };
-    [rows, columns]
-}
-
 /// Whether every value is in range if the magnitudes of all coefficients sum up to this.
 ///
 /// A coefficient's part of a value is at most itself, which the factors of butterflies multiply to, but for identity
 /// transforms, which make it up to four times as large with both directions and shifts. Rounding adds a few units.
 pub(super) fn fits(tx_type: TxType, sum: u32) -> bool {
-    sum <= if kinds(tx_type).contains(&Kind::Identity) { 8000 } else { 32_000 }
+    sum <= if [tx_type.rows(), tx_type.columns()].contains(&Kind::Identity) { 8000 } else { 32_000 }
 }
 
 /// Adds the residual of `coefficients` to samples of 8 bits (7.13.3). `coefficients` are those of the coded part, column
-/// by column, of which rows from `rows` on are zero, and all are zero afterwards.
+/// by column, and zero afterwards.
 pub(super) fn add<S: Sample>(
     coefficients: &mut [i32],
-    (size, tx_type): (BlockSize, TxType),
-    rows: usize,
+    shape: Shape,
     samples: &mut [S],
     stride: usize,
     space: &mut Space,
 ) {
+    let Shape { size, tx_type, rows, .. } = shape;
     let (width, height, coded) = (size.width(), size.height(), size.coded());
-    let row_shift = [0, 1, 2, 2, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2][size.transform_index()];
-    // One side is twice as long as the other.
-    let is_oblong = size.w.abs_diff(size.h) == 1;
-    let [row_kind, column_kind] = kinds(tx_type);
+    let (row_shift, is_oblong) = (shape.row_shift() as i32, shape.is_oblong());
     let count = rows.div_ceil(LANES);
     let bands = &mut space.bands[..count];
     for (band, lanes) in bands.iter_mut().enumerate() {
@@ -95,7 +62,7 @@ pub(super) fn add<S: Sample>(
             }
         }
         empty.fill(Lanes::splat(0));
-        transform(lanes, size.w, row_kind);
+        transform(lanes, size.w, tx_type.rows());
         if row_shift > 0 {
             for lane in lanes {
                 *lane = lane.plus(Lanes::splat(1 << (row_shift - 1))).shifted_right(row_shift);
@@ -111,7 +78,7 @@ pub(super) fn add<S: Sample>(
             rows.copy_from_slice(&square[..rows.len()]);
         }
         empty.fill(Lanes::splat(0));
-        transform(lanes, size.h, column_kind);
+        transform(lanes, size.h, tx_type.columns());
         for (line, lane) in samples.chunks_mut(stride).zip(&*lanes) {
             let line = &mut line[left..left + across];
             match line.first_chunk_mut::<LANES>() {
@@ -198,12 +165,7 @@ static COSINES: [i16; 256] = {
     let mut cosines = [0; 256];
     let mut angle = 0;
     while angle < 256 {
-        cosines[angle] = match angle {
-            0..=64 => COSINE[angle],
-            65..=128 => -COSINE[128 - angle],
-            129..=192 => -COSINE[angle - 128],
-            _ => COSINE[256 - angle],
-        } as i16;
+        cosines[angle] = cosine(angle as i32) as i16;
         angle += 1;
     }
     cosines
@@ -224,10 +186,6 @@ fn rotate(t: &mut [Lanes], a: usize, b: usize, angle: usize, flip: bool) {
 fn hadamard(t: &mut [Lanes], a: usize, b: usize, flip: bool) {
     let (a, b) = if flip { (b, a) } else { (a, b) };
     (t[a], t[b]) = (t[a].plus(t[b]), t[a].minus(t[b]));
-}
-
-fn reversed(bits: u32, value: usize) -> usize {
-    if bits == 0 { 0 } else { value.reverse_bits() >> (usize::BITS - bits) }
 }
 
 /// The angle of the `i`th of rotations whose angles share a turn: `count` of them, or one half.
@@ -349,7 +307,8 @@ fn adst<const N: usize>(t: &mut [Lanes]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inverse::{self, Shape};
+    use crate::inverse;
+    use crate::size::BlockSize;
 
     #[test]
     fn results_are_those_of_32_bits() {
@@ -362,7 +321,7 @@ mod tests {
         for size in BlockSize::transforms() {
             for tx_type in (0..16).map(TxType) {
                 let longest = size.longest();
-                let kinds = kinds(tx_type);
+                let kinds = [tx_type.rows(), tx_type.columns()];
                 if longest > 5 && tx_type != TxType::DCT
                     || longest > 4 && kinds.iter().any(|kind| !matches!(kind, Kind::Dct | Kind::Identity))
                 {
@@ -390,7 +349,7 @@ mod tests {
                     let mut copy = coefficients.clone();
                     let shape = Shape { size, tx_type, rows, depth: 8 };
                     inverse::add(&mut copy, shape, &mut expected, width, &mut wide);
-                    add(&mut coefficients, (size, tx_type), rows, &mut samples, width, &mut space);
+                    add(&mut coefficients, shape, &mut samples, width, &mut space);
                     assert_eq!(samples, expected, "{size:?} {tx_type:?} {round}");
                     assert!(coefficients.iter().all(|value| *value == 0));
                 }
