@@ -67,6 +67,8 @@ mod frame;
 mod header;
 mod huffman;
 mod idct;
+#[cfg(target_arch = "x86_64")]
+mod idct_avx2;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod idct_portable;
 #[cfg(target_arch = "x86_64")]
