@@ -10,7 +10,7 @@
 mod pictures;
 
 use image_origin::codec::{
-    self, Area, Cancellation, Channels, Cores, DecodeOptions, EncodeOptions, Format, Raster, avif, webp,
+    self, Area, Cancellation, Channels, DecodeOptions, EncodeOptions, Format, Raster, avif, webp,
 };
 use image_origin::query::Transform;
 use image_origin::transform::Render;
@@ -105,7 +105,7 @@ fn decode(bytes: &[u8], format: Format) -> Raster {
     let header = decoder.probe(bytes, BUDGET, &Cancellation::unbounded()).expect("it has a header");
     let area = Area::whole(header.width, header.height);
     let cancellation = Cancellation::unbounded();
-    let options = DecodeOptions { area, scale: 1.0, budget: BUDGET, cancellation: &cancellation, cores: Cores::ONE };
+    let options = DecodeOptions::new(area, BUDGET, &cancellation);
     let raster = decoder.decode(bytes, &options).expect("it is decoded").raster;
     assert_eq!(raster.channels(), Channels::Rgb, "photographs have colours");
     raster

@@ -1,6 +1,6 @@
 //! PngSuite by Willem van Schaik, as far as the source of the package pypng contains it, against pypng as the other reader.
 
-use image_origin::codec::{Area, Budget, Cancellation, Channels, Cores, DecodeOptions, Format, Raster, Samples, open};
+use image_origin::codec::{Area, Budget, Cancellation, Channels, DecodeOptions, Format, Raster, Samples, open};
 
 use crate::common::python;
 
@@ -42,15 +42,7 @@ fn its_pixels_are_those_that_another_reader_sees() {
         let image = open(&file, Budget::UNLIMITED, &cancellation).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (header, area) = (image.header(), Area::whole(size.0, size.1));
         assert_eq!((header.format, header.width, header.height), (Format::Png, size.0, size.1), "{name}");
-        let decoded = image
-            .decode(&DecodeOptions {
-                area,
-                scale: 1.0,
-                budget: Budget::UNLIMITED,
-                cancellation: &cancellation,
-                cores: Cores::ONE,
-            })
-            .unwrap();
+        let decoded = image.decode(&DecodeOptions::new(area, Budget::UNLIMITED, &cancellation)).unwrap();
         let seen: Vec<u16> =
             bytes(samples).chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
         assert_eq!((decoded.flaw, rgba(&decoded.raster) == seen), (None, true), "{name}");

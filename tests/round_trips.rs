@@ -2,8 +2,7 @@
 //! difference where the encoding has no loss, and with a small one elsewhere.
 
 use image_origin::codec::{
-    Area, Budget, Cancellation, Channels, Cores, DecodeOptions, EncodeOptions, Format, Raster, Samples, decoder,
-    encoder,
+    Area, Budget, Cancellation, Channels, DecodeOptions, EncodeOptions, Format, Raster, Samples, decoder, encoder,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -62,8 +61,7 @@ fn round_trip(format: Format, raster: &Raster, encoding: &EncodeOptions) -> Rast
     let cancellation = Cancellation::unbounded();
     let file = encoder(format).unwrap().encode(raster, encoding, Budget::UNLIMITED, &cancellation).unwrap();
     let area = Area::whole(raster.width(), raster.height());
-    let options =
-        DecodeOptions { area, scale: 1.0, budget: Budget::UNLIMITED, cancellation: &cancellation, cores: Cores::ONE };
+    let options = DecodeOptions::new(area, Budget::UNLIMITED, &cancellation);
     let decoded = decoder(format).unwrap().decode(&file, &options).unwrap();
     assert_eq!(decoded.flaw, None);
     decoded.raster

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use image_origin_codec::{Area, Budget, Cancellation, Cores, DecodeOptions, Format, decoder};
+use image_origin_codec::{Area, Budget, Cancellation, DecodeOptions, Format, decoder};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, since large pictures cost time and have no bugs of their own.
@@ -25,10 +25,7 @@ fn read(bytes: &[u8]) {
     let cancellation = Cancellation::unbounded();
     let Ok(header) = decoder.probe(bytes, BUDGET, &Cancellation::unbounded()) else { return };
     let area = Area::whole(header.width, header.height);
-    if let Ok(decoded) = decoder.decode(
-        bytes,
-        &DecodeOptions { area, scale: 1.0, budget: BUDGET, cancellation: &cancellation, cores: Cores::ONE },
-    ) {
+    if let Ok(decoded) = decoder.decode(bytes, &DecodeOptions::new(area, BUDGET, &cancellation)) {
         assert_eq!(decoded.raster.channels(), header.channels);
         assert_eq!((decoded.raster.width(), decoded.raster.height()), (header.width, header.height));
     }

@@ -3,7 +3,7 @@
 //! after that the part that is needed.
 #![no_main]
 
-use image_origin_codec::{Area, Budget, Cancellation, Cores, DecodeOptions, Format, decoder};
+use image_origin_codec::{Area, Budget, Cancellation, DecodeOptions, Format, decoder};
 use libfuzzer_sys::fuzz_target;
 
 const FORMATS: [Format; 13] = [
@@ -38,11 +38,8 @@ fuzz_target!(|data: &[u8]| {
     let ((x, width), (y, height)) = (part(*x, *width, header.width), part(*y, *height, header.height));
     let cancellation = Cancellation::unbounded();
     let options = DecodeOptions {
-        area: Area { x, y, width, height },
         scale: f64::from(*scale) / 255.0 + 0.004,
-        budget: BUDGET,
-        cancellation: &cancellation,
-        cores: Cores::ONE,
+        ..DecodeOptions::new(Area { x, y, width, height }, BUDGET, &cancellation)
     };
     let Ok(decoded) = decoder.decode(bytes, &options) else { return };
     assert_eq!(decoded.raster.channels(), header.channels);

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use image_origin_codec::{Area, Budget, Cancellation, Cores, DecodeOptions, Error, Format, decoder};
+use image_origin_codec::{Area, Budget, Cancellation, DecodeOptions, Error, Format, decoder};
 use libfuzzer_sys::fuzz_target;
 
 /// Small, since large pictures cost time and have no bugs of their own.
@@ -49,10 +49,8 @@ fn read(bytes: &[u8]) {
     let whole = Area::whole(header.width, header.height);
     let mut verdict = None;
     for scale in [1.0, 0.3, 0.25, 0.1, 0.03] {
-        let result = decoder.decode(
-            bytes,
-            &DecodeOptions { area: whole, scale, budget: BUDGET, cancellation: &cancellation, cores: Cores::ONE },
-        );
+        let result =
+            decoder.decode(bytes, &DecodeOptions { scale, ..DecodeOptions::new(whole, BUDGET, &cancellation) });
         if let Ok(decoded) = &result {
             assert_eq!(decoded.raster.channels(), header.channels);
             assert!(decoded.area.width >= whole.width && decoded.area.height >= whole.height);
@@ -67,10 +65,9 @@ fn read(bytes: &[u8]) {
         let y = f64::from(y) / 256.0 * whole.height;
         let area = Area { y, height: (whole.height - y) * f64::from(height.max(1)) / 255.0, ..whole };
         let scale = f64::from(scale.max(1)) / 255.0;
-        if let Ok(part) = decoder.decode(
-            bytes,
-            &DecodeOptions { area, scale, budget: BUDGET, cancellation: &cancellation, cores: Cores::ONE },
-        ) {
+        if let Ok(part) =
+            decoder.decode(bytes, &DecodeOptions { scale, ..DecodeOptions::new(area, BUDGET, &cancellation) })
+        {
             assert!(part.area.y <= area.y && part.area.y + part.area.height >= area.y + area.height - 1e-6);
         }
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
-use image_origin::codec::{self, Area, Cores, DecodeOptions, Format};
+use image_origin::codec::{self, Area, DecodeOptions, Format};
 use image_origin::query::Transform;
 use image_origin::transform::Render;
 use serde::Serialize;
@@ -119,13 +119,7 @@ impl Picture {
         let shown = render.run().map_err(|error| failed(&error))?;
         let (width, height) = (shown.width, shown.height);
         let area = Area { x: 0.0, y: 0.0, width: width.into(), height: height.into() };
-        let options = DecodeOptions {
-            area,
-            scale: 1.0,
-            budget: settings.origin.limits.budget,
-            cancellation: &cancellation,
-            cores: Cores::ONE,
-        };
+        let options = DecodeOptions::new(area, settings.origin.limits.budget, &cancellation);
         let decoder = codec::decoder_for(&shown.bytes).map_err(|error| failed(&error))?;
         let raster = decoder.decode(&shown.bytes, &options).map_err(|error| failed(&error))?.raster;
         // A PNG is grey or RGB; after flattening on white, alpha is opaque.

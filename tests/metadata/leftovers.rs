@@ -5,8 +5,8 @@ use std::io::{Cursor, Write as _};
 
 use image::ImageFormat;
 use image_origin::codec::{
-    Area, Budget, Cancellation, Channels, Cores, DecodeOptions, EncodeOptions, Format, Raster, Samples, decoder_for,
-    encoder, sniff,
+    Area, Budget, Cancellation, Channels, DecodeOptions, EncodeOptions, Format, Raster, Samples, decoder_for, encoder,
+    sniff,
 };
 use image_origin::container;
 use image_origin::metadata::{self, Keep};
@@ -37,13 +37,7 @@ fn pixels(file: &[u8]) -> Vec<Vec<u8>> {
         return all;
     }
     let header = decoder.probe(file, budget, &cancellation).unwrap();
-    let options = DecodeOptions {
-        area: Area::whole(header.width, header.height),
-        scale: 1.0,
-        budget,
-        cancellation: &cancellation,
-        cores: Cores::ONE,
-    };
+    let options = DecodeOptions::new(Area::whole(header.width, header.height), budget, &cancellation);
     vec![decoder.decode(file, &options).unwrap().raster.samples().as_bytes().to_vec()]
 }
 

@@ -542,10 +542,7 @@ mod tests {
         let (budget, cancellation) = (Budget { pixels: 1 << 20, memory: 1 << 20 }, Cancellation::unbounded());
         let header = Bmp.probe(bytes, budget, &cancellation)?;
         let area = area.unwrap_or(Area::whole(header.width, header.height));
-        let decoded = Bmp.decode(
-            bytes,
-            &DecodeOptions { area, scale, budget, cancellation: &cancellation, cores: crate::Cores::ONE },
-        )?;
+        let decoded = Bmp.decode(bytes, &DecodeOptions { scale, ..DecodeOptions::new(area, budget, &cancellation) })?;
         assert_eq!((decoded.raster.channels(), header.format), (header.channels, Format::Bmp));
         Ok(decoded)
     }

@@ -260,7 +260,7 @@ impl Decoder for Heic {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Area, Channels, Cores, Orientation, Raster, Samples, open};
+    use super::super::{Area, Channels, Orientation, Raster, Samples, open};
     use super::*;
 
     const BUDGET: Budget = Budget { pixels: 128 * 64, memory: 1 << 20 };
@@ -274,7 +274,7 @@ mod tests {
         let cancellation = Cancellation::unbounded();
         let image = open(bytes, budget, &cancellation)?;
         let (area, orientation) = (image.area(), image.header().orientation);
-        let options = DecodeOptions { area, scale: 1.0, budget, cancellation: &cancellation, cores: Cores::ONE };
+        let options = DecodeOptions::new(area, budget, &cancellation);
         Ok(image.decode(&options)?.raster.oriented(orientation))
     }
 
@@ -343,13 +343,7 @@ mod tests {
         let cancelled = Cancellation::unbounded();
         let image = open(&bytes, BUDGET, &cancelled).unwrap();
         cancelled.cancel();
-        let options = DecodeOptions {
-            area: Area::whole(128, 64),
-            scale: 1.0,
-            budget: BUDGET,
-            cancellation: &cancelled,
-            cores: Cores::ONE,
-        };
+        let options = DecodeOptions::new(Area::whole(128, 64), BUDGET, &cancelled);
         assert!(matches!(image.decode(&options), Err(Error::Cancelled(_))));
     }
 

@@ -139,12 +139,7 @@ mod tests {
         let header = Ico.probe(bytes, budget, &Cancellation::unbounded())?;
         assert_eq!(header.format, Format::Ico);
         let area = Area::whole(header.width, header.height);
-        Ok(Ico
-            .decode(
-                bytes,
-                &DecodeOptions { area, scale: 1.0, budget, cancellation: &cancellation, cores: crate::Cores::ONE },
-            )?
-            .raster)
+        Ok(Ico.decode(bytes, &DecodeOptions::new(area, budget, &cancellation))?.raster)
     }
 
     #[test]

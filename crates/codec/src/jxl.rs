@@ -212,7 +212,7 @@ impl Decoder for Jxl {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Area, Cores};
+    use super::super::Area;
     use super::*;
 
     const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
@@ -229,13 +229,7 @@ mod tests {
             let header = Jxl.probe(&bytes, BUDGET, &Cancellation::unbounded()).unwrap();
             assert_eq!((header.width, header.height, header.channels), (60, 40, Channels::Rgb), "{name}");
             let cancellation = Cancellation::unbounded();
-            let options = DecodeOptions {
-                area: Area::whole(60, 40),
-                scale: 1.0,
-                budget: BUDGET,
-                cancellation: &cancellation,
-                cores: Cores::ONE,
-            };
+            let options = DecodeOptions::new(Area::whole(60, 40), BUDGET, &cancellation);
             let raster = Jxl.decode(&bytes, &options).unwrap().raster;
             let sky = raster.samples().as_bytes()[..3].to_vec();
             assert!(sky[2] > sky[0] && sky[2] > 120, "{name}: {sky:?}");
@@ -304,16 +298,7 @@ mod tests {
         let header = Jxl.probe(&bytes, BUDGET, &cancellation).unwrap();
         assert_eq!((header.width, header.height, header.channels), (8, 8, Channels::Rgb));
         let budget = Budget { memory: u64::MAX, ..BUDGET };
-        let decoded = Jxl.decode(
-            &bytes,
-            &DecodeOptions {
-                area: Area::whole(8, 8),
-                scale: 1.0,
-                budget,
-                cancellation: &cancellation,
-                cores: Cores::ONE,
-            },
-        );
+        let decoded = Jxl.decode(&bytes, &DecodeOptions::new(Area::whole(8, 8), budget, &cancellation));
         assert!(matches!(&decoded, Err(Error::Damaged { reason, .. }) if reason.contains("profile")), "{decoded:?}");
         // Parts of three bytes are joined.
         let bytes = fixture("lossless.jxl");

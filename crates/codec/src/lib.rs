@@ -233,6 +233,13 @@ pub struct DecodeOptions<'a> {
     pub cores: &'a Cores,
 }
 
+impl<'a> DecodeOptions<'a> {
+    /// Decodes `area` at full scale on one core.
+    pub const fn new(area: Area, budget: Budget, cancellation: &'a Cancellation) -> Self {
+        Self { area, scale: 1.0, budget, cancellation, cores: Cores::ONE }
+    }
+}
+
 /// A defect of a picture that was decoded nevertheless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {

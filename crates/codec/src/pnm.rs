@@ -35,13 +35,7 @@ mod tests {
     fn decoded(bytes: &[u8]) -> Result<(Channels, Samples), Error> {
         let (budget, cancellation) = (Budget { pixels: 1 << 20, memory: 1 << 22 }, Cancellation::unbounded());
         let header = Pnm.probe(bytes, budget, &Cancellation::unbounded())?;
-        let options = DecodeOptions {
-            area: Area::whole(header.width, header.height),
-            scale: 1.0,
-            budget,
-            cancellation: &cancellation,
-            cores: crate::Cores::ONE,
-        };
+        let options = DecodeOptions::new(Area::whole(header.width, header.height), budget, &cancellation);
         let raster = Pnm.decode(bytes, &options)?.raster;
         assert_eq!(
             (raster.width(), raster.height(), raster.channels()),

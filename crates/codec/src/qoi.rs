@@ -127,7 +127,7 @@ mod tests {
         let (budget, cancellation) = (Budget { pixels: 1 << 20, memory: 1 << 16 }, Cancellation::unbounded());
         let header = Qoi.probe(bytes, budget, &Cancellation::unbounded())?;
         let area = Area::whole(header.width, header.height);
-        Qoi.decode(bytes, &DecodeOptions { area, scale, budget, cancellation: &cancellation, cores: crate::Cores::ONE })
+        Qoi.decode(bytes, &DecodeOptions { scale, ..DecodeOptions::new(area, budget, &cancellation) })
     }
 
     #[test]

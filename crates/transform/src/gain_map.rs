@@ -6,7 +6,7 @@
 //! damaged, or too large for the limits, leaves the picture without one.
 
 use image_origin_codec::{
-    self as codec, Budget, Channels, Cores, DecodeOptions, EncodeOptions, Format, Header, Raster, Samples,
+    self as codec, Budget, Channels, DecodeOptions, EncodeOptions, Format, Header, Raster, Samples,
 };
 use image_origin_metadata::{self as metadata, Carried, GainMap};
 use image_origin_query::{Effects, Hdr, Transform};
@@ -105,7 +105,7 @@ fn add(
     };
     let size @ (out_width, out_height) = (side(stored.0, across, area.width), side(stored.1, down, area.height));
     let scale = (f64::from(out_width) / area.width).max(f64::from(out_height) / area.height).min(1.0);
-    let decoded = image.decode(&DecodeOptions { area, scale, budget, cancellation, cores: Cores::ONE })?;
+    let decoded = image.decode(&DecodeOptions { scale, ..DecodeOptions::new(area, budget, cancellation) })?;
     if decoded.flaw.is_some() {
         return Ok(None);
     }
@@ -187,13 +187,7 @@ mod tests {
         let cancellation = Cancellation::unbounded();
         let image = codec::open(file, Budget::UNLIMITED, &cancellation).unwrap();
         let area = codec::Area::whole(image.header().width, image.header().height);
-        let options = DecodeOptions {
-            area,
-            scale: 1.0,
-            budget: Budget::UNLIMITED,
-            cancellation: &cancellation,
-            cores: Cores::ONE,
-        };
+        let options = DecodeOptions::new(area, Budget::UNLIMITED, &cancellation);
         image.decode(&options).unwrap().raster
     }
 

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use fast_ssim2::{PixelDescriptor, PixelSlice, Ssimulacra2Config, Ssimulacra2Error, Ssimulacra2Reference};
-use image_origin_codec::{self as codec, Budget, Cancellation, Channels, Cores, DecodeOptions, Raster, Samples};
+use image_origin_codec::{self as codec, Budget, Cancellation, Channels, DecodeOptions, Raster, Samples};
 
 use super::Error;
 
@@ -101,13 +101,7 @@ impl<'a> Scorer<'a> {
     pub(super) fn score(&self, file: &[u8]) -> Result<f64, Error> {
         let budget = Budget { pixels: u64::MAX, ..self.budget.beside(self.working)? };
         let image = codec::open(file, budget, self.cancellation)?;
-        let options = DecodeOptions {
-            area: image.area(),
-            scale: 1.0,
-            budget,
-            cancellation: self.cancellation,
-            cores: Cores::ONE,
-        };
+        let options = DecodeOptions::new(image.area(), budget, self.cancellation);
         let decoded = image.decode(&options)?.raster;
         self.cancellation.check()?;
         self.compare(&decoded)

@@ -6,7 +6,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image_origin_codec::{Area, Budget, Cancellation, Cores, DecodeOptions, decoder_for};
+use image_origin_codec::{Area, Budget, Cancellation, DecodeOptions, decoder_for};
 use image_origin_metadata::{self as metadata, Keep};
 
 const BUDGET: Budget = Budget { pixels: 1 << 18, memory: 1 << 24 };
@@ -50,12 +50,7 @@ impl Shown {
         let header = decoder.probe(file, BUDGET, &cancellation);
         shown.still = header.ok().and_then(|header| {
             let area = Area::whole(header.width, header.height);
-            let decoded = decoder
-                .decode(
-                    file,
-                    &DecodeOptions { area, scale: 1.0, budget: BUDGET, cancellation: &cancellation, cores: Cores::ONE },
-                )
-                .ok()?;
+            let decoded = decoder.decode(file, &DecodeOptions::new(area, BUDGET, &cancellation)).ok()?;
             let raster = decoded.raster;
             Some(Still {
                 size: (raster.width(), raster.height()),

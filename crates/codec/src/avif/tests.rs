@@ -8,10 +8,7 @@ const ENCODING: EncodeOptions = EncodeOptions { quality: 90, speed: 4, ..EncodeO
 fn decode(bytes: &[u8], budget: Budget) -> Result<Decoded, Error> {
     let header = Avif.probe(bytes, budget, &Cancellation::unbounded())?;
     let area = Area::whole(header.width, header.height);
-    Avif.decode(
-        bytes,
-        &DecodeOptions { area, scale: 1.0, budget, cancellation: &Cancellation::unbounded(), cores: crate::Cores::ONE },
-    )
+    Avif.decode(bytes, &DecodeOptions::new(area, budget, &Cancellation::unbounded()))
 }
 
 fn coded(bytes: &[u8]) -> Picture<'_> {
@@ -295,13 +292,7 @@ fn a_much_smaller_picture_needs_no_filters() {
     let bytes = Avif.encode(&picture, &options, BUDGET, &Cancellation::unbounded()).unwrap();
     let mean_difference = |scale: f64| {
         let cancellation = Cancellation::unbounded();
-        let options = DecodeOptions {
-            area: Area::whole(256, 192),
-            scale,
-            budget: BUDGET,
-            cancellation: &cancellation,
-            cores: crate::Cores::ONE,
-        };
+        let options = DecodeOptions { scale, ..DecodeOptions::new(Area::whole(256, 192), BUDGET, &cancellation) };
         let decoded = Avif.decode(&bytes, &options).unwrap();
         let pairs = decoded.raster.samples().as_bytes().iter().zip(picture.samples().as_bytes());
         pairs.map(|(one, other)| f64::from(one.abs_diff(*other))).sum::<f64>() / picture.samples().len() as f64

@@ -27,13 +27,8 @@ fn few_colours_and_transparency_survive() {
     let picture = raster(2, &[[255, 0, 0, 255], [0, 255, 0, 255], [0, 0, 0, 0], [9, 8, 7, 255]]);
     let options = EncodeOptions::DEFAULT;
     let bytes = Gif.encode(&picture, &options, Budget::UNLIMITED, &Cancellation::unbounded()).unwrap();
-    let options = DecodeOptions {
-        area: Area::whole(2, 2),
-        scale: 1.0,
-        budget: BUDGET,
-        cancellation: &Cancellation::unbounded(),
-        cores: crate::Cores::ONE,
-    };
+    let cancellation = Cancellation::unbounded();
+    let options = DecodeOptions::new(Area::whole(2, 2), BUDGET, &cancellation);
     let decoded = Gif.decode(&bytes, &options).unwrap().raster;
     assert_eq!(decoded.samples(), picture.samples());
     assert_eq!(Gif.animation(&bytes, &Cancellation::unbounded()), Ok(None));
@@ -205,10 +200,7 @@ fn decoded(bytes: &[u8]) -> Result<(u32, u32, Option<Flaw>), Error> {
     let cancellation = Cancellation::unbounded();
     let header = Gif.probe(bytes, BUDGET, &cancellation)?;
     let area = Area::whole(header.width, header.height);
-    let decoded = Gif.decode(
-        bytes,
-        &DecodeOptions { area, scale: 1.0, budget: BUDGET, cancellation: &cancellation, cores: crate::Cores::ONE },
-    )?;
+    let decoded = Gif.decode(bytes, &DecodeOptions::new(area, BUDGET, &cancellation))?;
     assert_eq!((decoded.raster.width(), decoded.raster.height()), (header.width, header.height));
     Ok((header.width, header.height, decoded.flaw))
 }

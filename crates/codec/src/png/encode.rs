@@ -245,7 +245,7 @@ fn pack(indices: Vec<u8>, width: usize, depth: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Area, Cores, DecodeOptions, Decoder as _, Samples};
+    use super::super::super::{Area, DecodeOptions, Decoder as _, Samples};
     use super::*;
 
     fn round_trip(raster: &Raster) -> (Raster, ::png::ColorType) {
@@ -254,13 +254,7 @@ mod tests {
         let bytes = Png.encode(raster, &options, Budget::UNLIMITED, &cancellation).unwrap();
         let info = ::png::Decoder::new(std::io::Cursor::new(&bytes)).read_info().unwrap().info().color_type;
         let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
-        let options = DecodeOptions {
-            area: Area::whole(raster.width(), raster.height()),
-            scale: 1.0,
-            budget,
-            cancellation: &cancellation,
-            cores: Cores::ONE,
-        };
+        let options = DecodeOptions::new(Area::whole(raster.width(), raster.height()), budget, &cancellation);
         (Png.decode(&bytes, &options).unwrap().raster, info)
     }
 

@@ -343,13 +343,7 @@ mod tests {
         let cancellation = Cancellation::unbounded();
         let bytes = Png.encode(&picture, &options, Budget::UNLIMITED, &cancellation).unwrap();
         let budget = Budget { pixels: 1 << 20, memory: 1 << 24 };
-        let options = DecodeOptions {
-            area: Area::whole(7, 5),
-            scale: 0.25,
-            budget,
-            cancellation: &cancellation,
-            cores: crate::Cores::ONE,
-        };
+        let options = DecodeOptions { scale: 0.25, ..DecodeOptions::new(Area::whole(7, 5), budget, &cancellation) };
         let decoded = Png.decode(&bytes, &options).unwrap();
         assert_eq!((decoded.raster.width(), decoded.raster.height()), (4, 3));
         assert_eq!(decoded.area, Area::whole(8, 6));
@@ -399,13 +393,7 @@ mod tests {
         for (name, chunks, expected) in table {
             let file = [&plain[..33], &chunks.concat(), &plain[33..]].concat();
             for scale in [1.0, 0.1] {
-                let options = DecodeOptions {
-                    area: Area::whole(40, 40),
-                    scale,
-                    budget,
-                    cancellation: &cancellation,
-                    cores: crate::Cores::ONE,
-                };
+                let options = DecodeOptions { scale, ..DecodeOptions::new(Area::whole(40, 40), budget, &cancellation) };
                 let decoded = Png.decode(&file, &options).unwrap_or_else(|error| panic!("{name}: {error}"));
                 assert!(same(decoded.icc, expected.clone()), "{name} at {scale}");
             }
@@ -448,10 +436,7 @@ mod tests {
         let (budget, cancellation) = (Budget { pixels: 1 << 20, memory: 1 << 24 }, Cancellation::unbounded());
         let header = Png.probe(bytes, budget, &cancellation)?;
         let area = Area::whole(header.width, header.height);
-        let decoded = Png.decode(
-            bytes,
-            &DecodeOptions { area, scale, budget, cancellation: &cancellation, cores: crate::Cores::ONE },
-        )?;
+        let decoded = Png.decode(bytes, &DecodeOptions { scale, ..DecodeOptions::new(area, budget, &cancellation) })?;
         assert_eq!(decoded.raster.channels(), header.channels);
         Ok(decoded)
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use resvg::usvg::{ImageHrefResolver, ImageKind};
 
-use crate::{Budget, Cancellation, Channels, Cores, DecodeOptions, Error, Format, Raster, Samples, open};
+use crate::{Budget, Cancellation, Channels, DecodeOptions, Error, Format, Raster, Samples, open};
 
 /// The embedded pictures of one drawing.
 pub(super) struct Pictures<'a> {
@@ -92,7 +92,7 @@ fn decoded(bytes: &[u8], budget: Budget, cancellation: &Cancellation) -> Result<
     }
     let image = open(bytes, budget, cancellation)?;
     let header = image.header();
-    let options = DecodeOptions { area: image.area(), scale: 1.0, budget, cancellation, cores: Cores::ONE };
+    let options = DecodeOptions::new(image.area(), budget, cancellation);
     let raster = image.decode(&options)?.raster;
     // Turning and writing take another copy each.
     let rest = budget.beside(2 * raster.bytes())?;

@@ -16,7 +16,7 @@ fn rendered(bytes: &[u8], area: Option<Area>, scale: f64, budget: Budget) -> Res
     let cancellation = Cancellation::unbounded();
     let header = Svg.probe(bytes, budget, &cancellation)?;
     let area = area.unwrap_or_else(|| Area::whole(header.width, header.height));
-    Svg.decode(bytes, &DecodeOptions { area, scale, budget, cancellation: &cancellation, cores: crate::Cores::ONE })
+    Svg.decode(bytes, &DecodeOptions { scale, ..DecodeOptions::new(area, budget, &cancellation) })
 }
 
 /// The pixel at a place.
@@ -192,12 +192,6 @@ fn work_that_is_cancelled_ends() {
     let file = drawing("width='24' height='24'", "<path d='M0 0h9v9z'/>");
     let cancellation = Cancellation::unbounded();
     cancellation.cancel();
-    let options = DecodeOptions {
-        area: Area::whole(24, 24),
-        scale: 1.0,
-        budget: BUDGET,
-        cancellation: &cancellation,
-        cores: crate::Cores::ONE,
-    };
+    let options = DecodeOptions::new(Area::whole(24, 24), BUDGET, &cancellation);
     assert!(matches!(Svg.decode(&file, &options), Err(Error::Cancelled(_))));
 }

@@ -51,8 +51,7 @@ fn decoded(bytes: &[u8], area: Option<Area>, scale: f64) -> Result<Decoded, Erro
     let cancellation = Cancellation::unbounded();
     let header = Tiff.probe(bytes, budget, &Cancellation::unbounded())?;
     let area = area.unwrap_or(Area::whole(header.width, header.height));
-    let decoded = Tiff
-        .decode(bytes, &DecodeOptions { area, scale, budget, cancellation: &cancellation, cores: crate::Cores::ONE })?;
+    let decoded = Tiff.decode(bytes, &DecodeOptions { scale, ..DecodeOptions::new(area, budget, &cancellation) })?;
     assert_eq!(decoded.raster.channels(), header.channels);
     Ok(decoded)
 }
@@ -553,11 +552,8 @@ fn all_chunks_of_a_band_count() {
         let cancellation = Cancellation::unbounded();
         let outcome = |area: Area, memory: u64| {
             let budget = Budget { pixels: 1 << 20, memory };
-            Tiff.decode(
-                &bytes,
-                &DecodeOptions { area, scale: 0.01, budget, cancellation: &cancellation, cores: crate::Cores::ONE },
-            )
-            .map(|decoded| decoded.raster.width())
+            Tiff.decode(&bytes, &DecodeOptions { scale: 0.01, ..DecodeOptions::new(area, budget, &cancellation) })
+                .map(|decoded| decoded.raster.width())
         };
         let whole = Area::whole(width, 16);
         assert!(matches!(outcome(whole, 1 << 20), Err(Error::TooLarge { .. })), "{compression}");

@@ -555,7 +555,7 @@ extern "C" fn may_go_on(_percent: c_int, picture: *const ffi::WebPPicture) -> c_
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Area, Cores, DecodeOptions, Decoder};
+    use crate::{Area, DecodeOptions, Decoder};
 
     const LOSSLESS: EncodeOptions = EncodeOptions { quality: 80, lossless: true, ..EncodeOptions::DEFAULT };
     const LOSSY: EncodeOptions = EncodeOptions { lossless: false, ..LOSSLESS };
@@ -572,13 +572,7 @@ mod tests {
             let cancellation = Cancellation::unbounded();
             let bytes = WebP.encode(&picture, &LOSSLESS, Budget::UNLIMITED, &cancellation).unwrap();
             let budget = Budget { pixels: 10_000, memory: 100_000 };
-            let options = DecodeOptions {
-                area: Area::whole(40, 30),
-                scale: 1.0,
-                budget,
-                cancellation: &cancellation,
-                cores: Cores::ONE,
-            };
+            let options = DecodeOptions::new(Area::whole(40, 30), budget, &cancellation);
             let decoded = WebP.decode(&bytes, &options).unwrap().raster;
             // libwebp clears the colour of fully transparent pixels.
             let visible = |r: &Raster| match r.samples().as_bytes().as_chunks::<4>() {

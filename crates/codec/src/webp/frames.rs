@@ -1,9 +1,7 @@
 //! The decoder for animations: each frame is a separate picture, drawn onto the canvas (RFC 9649, section 2.7.1.1).
 
 use super::super::animation::{Animation, Canvas, Composed, Disposal, Place, Source};
-use super::super::{
-    Area, Budget, Cancellation, Channels, Cores, DecodeOptions, Error, Flaw, Format, Meter, Raster, over,
-};
+use super::super::{Area, Budget, Cancellation, Channels, DecodeOptions, Error, Flaw, Format, Meter, Raster, over};
 use super::container::{Chunk, Extended, Picture, chunks, chunks_in, is_cut};
 use super::{damaged, lossless, lossy};
 use image_origin_container as container;
@@ -87,8 +85,7 @@ impl<'a> Frame<'a> {
     fn decode(&self, budget: Budget, cancellation: &Cancellation) -> Result<Raster, Error> {
         let (width, height) = (self.place.width, self.place.height);
         budget.check_pixels(width, height)?;
-        let options =
-            DecodeOptions { area: Area::whole(width, height), scale: 1.0, budget, cancellation, cores: Cores::ONE };
+        let options = DecodeOptions::new(Area::whole(width, height), budget, cancellation);
         let raster = match Picture::first(chunks_in(self.data), true)? {
             Some(Picture::Lossy(picture)) => lossy::decode(&picture, &[], &options)?.raster,
             Some(Picture::Lossless(picture)) => lossless::decode_frame(&picture, &options)?,

@@ -403,7 +403,7 @@ impl Iterator for Symbols<'_> {
 mod tests {
     use super::super::WebP;
     use super::*;
-    use crate::{Area, Cores, DecodeOptions, Decoder as _, EncodeOptions, Encoder as _, Samples};
+    use crate::{Area, DecodeOptions, Decoder as _, EncodeOptions, Encoder as _, Samples};
 
     /// Gradients with noise, areas of one colour, and transparent pixels.
     fn raster(width: u32, height: u32, channels: Channels) -> Raster {
@@ -428,18 +428,7 @@ mod tests {
         let cancellation = Cancellation::unbounded();
         let header = WebP.probe(bytes, Budget::UNLIMITED, &cancellation).unwrap();
         let area = Area::whole(header.width, header.height);
-        WebP.decode(
-            bytes,
-            &DecodeOptions {
-                area,
-                scale: 1.0,
-                budget: Budget::UNLIMITED,
-                cancellation: &cancellation,
-                cores: Cores::ONE,
-            },
-        )
-        .unwrap()
-        .raster
+        WebP.decode(bytes, &DecodeOptions::new(area, Budget::UNLIMITED, &cancellation)).unwrap().raster
     }
 
     /// The pixels with grey as RGB, and without the colours of transparent pixels.

@@ -117,7 +117,7 @@ fn stream(symbols: &[Symbol]) -> Vec<u8> {
 mod tests {
     use super::super::WebP;
     use super::*;
-    use crate::{Area, Cores, DecodeOptions, Decoder as _, EncodeOptions, Encoder as _, Samples};
+    use crate::{Area, DecodeOptions, Decoder as _, EncodeOptions, Encoder as _, Samples};
 
     fn raster(width: u32, height: u32, channels: Channels, alpha: impl Fn(u32, u32) -> u8) -> Raster {
         let pixels = (0..width * height).flat_map(|i| {
@@ -156,8 +156,7 @@ mod tests {
                 let bytes = WebP.encode(picture, &options, Budget::UNLIMITED, &cancellation).unwrap();
                 let area = Area::whole(picture.width(), picture.height());
                 let budget = Budget::UNLIMITED;
-                let decoding =
-                    DecodeOptions { area, scale: 1.0, budget, cancellation: &cancellation, cores: Cores::ONE };
+                let decoding = DecodeOptions::new(area, budget, &cancellation);
                 let decoded = WebP.decode(&bytes, &decoding).unwrap().raster;
                 let of = |raster: &Raster| {
                     let count = raster.channels().count();

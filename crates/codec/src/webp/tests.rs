@@ -5,8 +5,8 @@ use libwebp_sys::WebPConfig;
 use super::encode::{Pixels, encode_with_libwebp};
 use super::{WebP, container};
 use crate::{
-    Area, Budget, Cancellation, Channels, Cores, DecodeOptions, Decoded, Decoder, EncodeOptions, Encoder, Error,
-    Raster, Samples,
+    Area, Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, EncodeOptions, Encoder, Error, Raster,
+    Samples,
 };
 
 const BUDGET: Budget = Budget { pixels: 1 << 20, memory: 16 << 20 };
@@ -39,10 +39,8 @@ fn encoded(width: usize, height: usize, channels: usize, change: impl Fn(&mut We
 fn decoded_at(bytes: &[u8], scale: f64, area: Option<Area>) -> Result<Decoded, Error> {
     let header = WebP.probe(bytes, BUDGET, &Cancellation::unbounded())?;
     let area = area.unwrap_or(Area::whole(header.width, header.height));
-    let decoded = WebP.decode(
-        bytes,
-        &DecodeOptions { area, scale, budget: BUDGET, cancellation: &Cancellation::unbounded(), cores: Cores::ONE },
-    )?;
+    let decoded =
+        WebP.decode(bytes, &DecodeOptions { scale, ..DecodeOptions::new(area, BUDGET, &Cancellation::unbounded()) })?;
     assert_eq!(decoded.raster.channels(), header.channels);
     Ok(decoded)
 }
@@ -233,11 +231,8 @@ fn limits_hold() {
     let cancellation = Cancellation::unbounded();
     let budget = |memory| Budget { memory, ..BUDGET };
     let options = |scale, memory| DecodeOptions {
-        area: Area::whole(300, 200),
         scale,
-        budget: budget(memory),
-        cancellation: &cancellation,
-        cores: Cores::ONE,
+        ..DecodeOptions::new(Area::whole(300, 200), budget(memory), &cancellation)
     };
     assert!(WebP.decode(&bytes, &options(1.0, 220_000)).is_ok());
     assert!(matches!(WebP.decode(&bytes, &options(1.0, 180_000)), Err(Error::TooLarge { .. })));

@@ -7,7 +7,7 @@ use image_origin_vp8::lossless::{DecodeOptions, Header, Picture, decode, decode_
 
 use super::super::container::{Picture as Found, file_of};
 use super::super::encode::{Pixels, encode_with_libwebp};
-use crate::{Area, Budget, Cancellation, Channels, Cores, DecodeOptions as Options, Flaw, MISSING};
+use crate::{Area, Budget, Cancellation, Channels, DecodeOptions as Options, Flaw, MISSING};
 
 type Pixel = [u8; 4];
 
@@ -156,8 +156,7 @@ fn pictures_become_smaller_while_they_are_decoded() {
         let Ok(Found::Lossless(picture)) = Found::find(&file) else { panic!("a lossless picture") };
         let cancellation = Cancellation::unbounded();
         let area = Area::whole(width, height);
-        let options =
-            Options { area, scale: 1.0, budget: Budget::UNLIMITED, cancellation: &cancellation, cores: Cores::ONE };
+        let options = Options::new(area, Budget::UNLIMITED, &cancellation);
         let (Ok(whole), Ok(small)) = (
             super::decode(&picture, &file, &options),
             super::decode(&picture, &file, &Options { scale: 0.1, ..options }),
