@@ -15,7 +15,7 @@ const LOBES: f64 = 3.0;
 /// The number of output rows that are computed together.
 const LANES: usize = 8;
 /// The number of columns that are computed together; a row of intermediate columns is padded to a multiple of it.
-const COLUMNS: usize = 32;
+const COLUMNS: usize = 64;
 
 /// A linear conversion of sample levels, applied together with the resize, so that samples are rounded once.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -145,21 +145,25 @@ impl Weights {
         let scale = length / count as f64;
         // The filter is stretched to pass only frequencies that the output can represent.
         let stretch = scale.max(1.0);
-        let reach = (2.0 * LOBES * stretch).ceil() as usize + 1;
-        let taps = reach.min(available);
+        // So many samples lie within the lobes, among one more from the first that may.
+        let within = (2.0 * LOBES * stretch).ceil() as usize;
+        let taps = within.min(available);
         let last = available as i64 - 1;
-        let sines = Sines::new(stretch, reach);
+        let sines = Sines::new(stretch, within + 1);
         let (mut starts, mut values) = (Vec::with_capacity(count), vec![0.0; count * taps]);
+        let mut weights = vec![0.0; within + 1];
         for (i, values) in values.chunks_exact_mut(taps).enumerate() {
             let centre = start + (i as f64 + 0.5) * scale;
             let first = (centre - LOBES * stretch).floor() as i64;
-            let from = first.clamp(0, (available - taps) as i64);
-            let mut sum = 0.0;
-            sines.lanczos((first as f64 + 0.5 - centre) / stretch, |k, weight| {
-                let place = (first + k as i64).clamp(0, last) - from;
-                values[place as usize] += weight as f32;
-                sum += weight;
-            });
+            sines.lanczos((first as f64 + 0.5 - centre) / stretch, |k, weight| weights[k] = weight);
+            let from = (first + i64::from(weights[0] == 0.0)).clamp(0, (available - taps) as i64);
+            for (x, weight) in (first..).zip(&weights) {
+                // Behind the others there is none but what rounding makes of 0.
+                if let Some(value) = values.get_mut((x.clamp(0, last) - from) as usize) {
+                    *value += *weight as f32;
+                }
+            }
+            let sum: f64 = weights.iter().sum();
             values.iter_mut().for_each(|value| *value /= sum as f32);
             starts.push(from as usize);
         }
