@@ -58,26 +58,123 @@ const MOST_READ: usize = 200_000;
 const EDGE: f32 = 25.0;
 const FLAT: f32 = 0.5;
 
+/// How many times as much a step between two squares differs, squared, as chroma within them. A ramp differs 16 times as much.
+const STEP: f32 = 64.0;
+
+/// The share (1/n) of the squared step between two squares that doubling the resolution by interpolation loses in each of them
+/// or, as many steps are above each other, that a square loses to both.
+const LOST_OF_STEP: f32 = 8.0;
+
 /// The least energy of edges, per square and weighted by the cube of the share of flat squares, for which chroma at full
 /// resolution takes fewer bytes at equal SSIMULACRA2 than at half. NOTES.md of `image-origin-av1` has the measurements.
 const LEAST_ENERGY: f32 = 6.0;
 
-/// Whether chroma has sharp edges between flat areas, as in drawings and coloured text: these get blurred, and cost more
-/// bytes, if chroma is subsampled. In textures and noise it is the other way round.
+/// The energy of edges inside of squares from which on halved chroma is of no use, wherever they are. Photographs have at most 30.
+const MOST_ENERGY: f32 = 100.0;
+
+/// The share of the variance of chroma that halving loses from which on it is noise, of which nobody misses any.
+const NOISE: f32 = 0.55;
+
+/// Whether chroma has sharp edges between flat areas, as in drawings and coloured text, or so many that hardly any area is
+/// flat: these get blurred, and cost more bytes, if chroma is subsampled. In textures and noise it is the other way round.
 pub(super) fn has_chroma_edges(raster: &Raster) -> bool {
-    chroma_edges(raster) >= LEAST_ENERGY
+    halving(raster).blurs_edges()
 }
 
-/// The energy of chroma at sharp edges between flat areas: the mean squared difference from the mean of 2 by 2 pixels,
-/// weighted by the cube of the share of flat squares.
-fn chroma_edges(raster: &Raster) -> f32 {
-    let Samples::U8(samples) = raster.samples() else { return 0.0 };
+/// What halving chroma would lose, of the squares of 2 by 2 pixels that were read.
+#[derive(Debug, Default)]
+struct Halving {
+    squares: u32,
+    /// Squares that lose next to nothing.
+    flat: u32,
+    /// The sum of what squares lose, and that of those which have edges inside of them.
+    lost: f32,
+    edges: f32,
+    /// The sum of what is lost of steps between squares.
+    steps: f32,
+    /// The sums of both chroma values of squares, and of their squares.
+    sums: [f32; 2],
+    powers: f32,
+}
+
+impl Halving {
+    fn blurs_edges(&self) -> bool {
+        let squares = self.squares.max(1) as f32;
+        let [edges, steps, lost] = [self.edges, self.steps, self.lost].map(|sum| sum / squares);
+        let variance = lost + self.powers / squares - self.sums.iter().map(|sum| (sum / squares).powi(2)).sum::<f32>();
+        (edges + steps) * (self.flat as f32 / squares).powi(3) >= LEAST_ENERGY
+            || edges >= MOST_ENERGY && lost < NOISE * variance
+    }
+
+    /// Adds the squares of two rows of pixels.
+    fn add<const N: usize>(&mut self, upper: &[[u8; N]], lower: &[[u8; N]]) {
+        let mut left: Option<Square> = None;
+        for (upper, lower) in upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0) {
+            let square = Square::new([&upper[0], &upper[1], &lower[0], &lower[1]]);
+            self.squares += 1;
+            self.flat += u32::from(square.lost < FLAT);
+            self.lost += square.lost;
+            self.edges += if square.lost > EDGE { square.lost } else { 0.0 };
+            self.steps += left.map_or(0.0, |left| left.lost_to(&square));
+            let [blue, red] = square.mean;
+            self.sums = [self.sums[0] + blue, self.sums[1] + red];
+            self.powers += blue * blue + red * red;
+            left = Some(square);
+        }
+    }
+}
+
+/// The chroma of four pixels.
+#[derive(Clone, Copy)]
+struct Square {
+    mean: [f32; 2],
+    /// The squared difference from the mean, as a mean of the pixels.
+    lost: f32,
+}
+
+impl Square {
+    fn new<const N: usize>(pixels: [&[u8; N]; 4]) -> Self {
+        if pixels.iter().all(|pixel| *pixel == pixels[0]) {
+            return Self { mean: chroma(pixels[0]), lost: 0.0 };
+        }
+        let chroma = pixels.map(chroma);
+        let mean = [0, 1].map(|plane| chroma.iter().map(|chroma| chroma[plane]).sum::<f32>() / 4.0);
+        let of = |plane: usize| chroma.iter().map(|chroma| (chroma[plane] - mean[plane]).powi(2)).sum::<f32>() / 4.0;
+        Self { mean, lost: of(0) + of(1) }
+    }
+
+    /// What is lost of the step to the square beside this one, if that is an edge.
+    fn lost_to(&self, other: &Self) -> f32 {
+        let step = (self.mean[0] - other.mean[0]).powi(2) + (self.mean[1] - other.mean[1]).powi(2);
+        let is_edge = step > EDGE * 2.0 * LOST_OF_STEP && step > STEP * self.lost.max(other.lost);
+        if is_edge { step / LOST_OF_STEP } else { 0.0 }
+    }
+}
+
+/// Chroma of ITU-R BT.601, around 0.
+fn chroma<const N: usize>(pixel: &[u8; N]) -> [f32; 2] {
+    let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
+    [-0.169 * red - 0.331 * green + 0.5 * blue, 0.5 * red - 0.419 * green - 0.081 * blue]
+}
+
+fn halving(raster: &Raster) -> Halving {
+    let Samples::U8(samples) = raster.samples() else { return Halving::default() };
     let width = raster.width() as usize;
     match raster.channels() {
-        Channels::Rgb => energy_of_edges(samples.as_chunks::<3>().0, width),
-        Channels::Rgba => energy_of_edges(samples.as_chunks::<4>().0, width),
-        _ => 0.0,
+        Channels::Rgb => halving_of(samples.as_chunks::<3>().0, width),
+        Channels::Rgba => halving_of(samples.as_chunks::<4>().0, width),
+        _ => Halving::default(),
     }
+}
+
+fn halving_of<const N: usize>(pixels: &[[u8; N]], width: usize) -> Halving {
+    let step = (pixels.len() / MOST_READ).max(1);
+    let mut all = Halving::default();
+    for rows in pixels.chunks_exact(2 * width).step_by(step) {
+        let (upper, lower) = rows.split_at(width);
+        all.add(upper, lower);
+    }
+    all
 }
 
 /// What the quality of a format is calibrated for.
@@ -109,38 +206,6 @@ pub(super) fn classify(raster: &Raster) -> Content {
     } else {
         Content::Photograph
     }
-}
-
-fn energy_of_edges<const N: usize>(pixels: &[[u8; N]], width: usize) -> f32 {
-    let step = (pixels.len() / MOST_READ).max(1);
-    let (mut squares, mut flat, mut energy) = (0u32, 0u32, 0.0);
-    for rows in pixels.chunks_exact(2 * width).step_by(step) {
-        let (upper, lower) = rows.split_at(width);
-        for (upper, lower) in upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0) {
-            let lost = loss([&upper[0], &upper[1], &lower[0], &lower[1]]);
-            squares += 1;
-            flat += u32::from(lost < FLAT);
-            energy += if lost > EDGE { lost } else { 0.0 };
-        }
-    }
-    let squares = squares.max(1) as f32;
-    energy / squares * (flat as f32 / squares).powi(3)
-}
-
-/// The squared difference of the chroma of four pixels from its mean, as a mean of the pixels.
-fn loss<const N: usize>(pixels: [&[u8; N]; 4]) -> f32 {
-    if pixels.iter().all(|pixel| *pixel == pixels[0]) {
-        return 0.0;
-    }
-    let chroma = pixels.map(|pixel| {
-        let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
-        [-0.169 * red - 0.331 * green + 0.5 * blue, 0.5 * red - 0.419 * green - 0.081 * blue]
-    });
-    let of = |plane: usize| {
-        let mean = chroma.iter().map(|chroma| chroma[plane]).sum::<f32>() / 4.0;
-        chroma.iter().map(|chroma| (chroma[plane] - mean).powi(2)).sum::<f32>() / 4.0
-    };
-    of(0) + of(1)
 }
 
 #[cfg(test)]
@@ -183,6 +248,12 @@ mod tests {
         ] {
             assert_eq!(has_chroma_edges(&picture), expected);
         }
+        // Squares of two pixels, whose edges halving keeps and interpolation blurs; and none of their places is flat if they are
+        // as large as the samples of noise, reduced.
+        let sprite = |x: usize, y: usize| [[200, 30, 40], [40, 60, 220], [250; 3]][usize::from(noise(x * 64 + y)) % 3];
+        assert!(has_chroma_edges(&raster(&|x, y| sprite(x / 2, y / 2))));
+        assert!(has_chroma_edges(&raster(&|x, y| sprite(x.div_ceil(3), y.div_ceil(3)))));
+        assert!(!has_chroma_edges(&raster(&sprite)));
         let tiny = Raster::new(1, 1, Channels::Rgb, Samples::U8(vec![255, 0, 0])).unwrap();
         assert!(!has_chroma_edges(&tiny));
     }
