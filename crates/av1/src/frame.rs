@@ -141,8 +141,9 @@ pub(super) struct FrameEncoder {
     /// Whether chroma has half of the columns and rows.
     pub(super) is_halved: bool,
     pub(super) is_lossless: bool,
-    /// Whether the picture is drawn: blocks may have palettes.
-    pub(super) is_drawn: bool,
+    /// Whether blocks may have palettes, and whether transforms of single samples are tried.
+    pub(super) has_palettes: bool,
+    pub(super) has_single_samples: bool,
     pub(super) above: Vec<ModeInfo>,
     pub(super) left: [ModeInfo; SUPERBLOCK],
     /// The decoded parts of the current superblock: rows from -1 on, whose bits are columns from -1 on.
@@ -174,7 +175,8 @@ impl FrameEncoder {
             rows,
             is_halved,
             is_lossless: index == 0,
-            is_drawn: false,
+            has_palettes: false,
+            has_single_samples: false,
             above: vec![ModeInfo::OUTSIDE; columns.next_multiple_of(SUPERBLOCK)],
             left: [ModeInfo::OUTSIDE; SUPERBLOCK],
             decoded: [[0; SUPERBLOCK + 2]; 3],

@@ -39,7 +39,7 @@ pub(super) struct Headers {
     pub(super) quantizer: u8,
     pub(super) with_matrices: bool,
     /// Whether blocks may have palettes.
-    pub(super) is_drawn: bool,
+    pub(super) has_palettes: bool,
     /// The level of the deblocking filter, 0 to 63.
     pub(super) filter: u8,
 }
@@ -112,12 +112,12 @@ impl Headers {
     fn frame(&self) -> Vec<u8> {
         let mut bits = Bits::default();
         bits.flag(false); // disable_cdf_update
-        bits.flag(self.is_drawn); // allow_screen_content_tools
-        if self.is_drawn {
+        bits.flag(self.has_palettes); // allow_screen_content_tools
+        if self.has_palettes {
             bits.flag(true); // force_integer_mv
         }
         bits.flag(false); // render_and_frame_size_different
-        if self.is_drawn {
+        if self.has_palettes {
             bits.flag(false); // allow_intrabc
         }
         bits.flag(true); // uniform_tile_spacing_flag

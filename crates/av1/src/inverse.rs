@@ -32,7 +32,7 @@ impl TxType {
     pub(super) const WITH_ADST: [Self; 3] = [Self(1), Self(2), Self(3)];
 
     /// Those with an ADST, and that for single samples.
-    pub(super) const OF_DRAWINGS: [Self; 4] = [Self(1), Self(2), Self(3), Self::IDENTITY];
+    pub(super) const WITH_ADST_AND_IDENTITY: [Self; 4] = [Self(1), Self(2), Self(3), Self::IDENTITY];
 
     /// `IDTX`, the first of the types with identity transforms.
     pub(super) const IDENTITY: Self = Self(9);

@@ -63,6 +63,7 @@
 mod adapt;
 mod chroma;
 mod coefficients;
+mod colours;
 pub mod decode;
 mod defaults;
 mod error;
@@ -95,7 +96,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 pub use error::EncodeError;
-pub use options::{EncodeOptions, SpeedSettings};
+pub use options::{Content, EncodeOptions, SpeedSettings};
 pub use picture::{Colour, Picture, Planes};
 
 use adapt::Weights;
@@ -114,9 +115,6 @@ const FILTER: f32 = 0.15;
 
 /// The initial estimate of the size in bytes of a superblock: a bit for each sample.
 const LIKELY_BYTES: usize = 64 * 3 / 2 / 8;
-
-/// The quantizer below which all frequencies are quantized alike, because hardly anything is lost.
-const FINEST_WITH_MATRICES: u8 = 24;
 
 /// A coded picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,10 +150,6 @@ pub fn encode(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<Stre
     Ok(Stream { units: headers.stream(&symbols), configuration: headers.configuration() })
 }
 
-fn with_matrices(quantizer: u8) -> bool {
-    quantizer >= FINEST_WITH_MATRICES
-}
-
 fn headers(picture: &Picture<'_>, options: &EncodeOptions<'_>, filter: u8) -> Headers {
     let Colour { primaries, transfer, matrix } = picture.colour;
     Headers {
@@ -164,8 +158,8 @@ fn headers(picture: &Picture<'_>, options: &EncodeOptions<'_>, filter: u8) -> He
         is_halved: picture.is_halved(),
         colour: [primaries, transfer, matrix],
         quantizer: options.quantizer,
-        with_matrices: with_matrices(options.quantizer),
-        is_drawn: options.has_palettes(),
+        with_matrices: options.has_matrices(),
+        has_palettes: options.has_palettes(),
         filter,
     }
 }
@@ -178,11 +172,12 @@ fn check_memory(needed: u64, limit: u64) -> Result<(), EncodeError> {
 /// Codes every superblock. Returns the reconstructed frame before deblocking, and its symbols.
 fn code(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<(FrameEncoder, Vec<u8>), EncodeError> {
     let EncodeOptions { quantizer, max_bytes, .. } = *options;
-    let with_matrices = with_matrices(quantizer);
+    let with_matrices = options.has_matrices();
     let units = picture.size.map(|side| side.div_ceil(8) * 2);
     let source = (0..picture.planes().len()).map(|plane| padded(picture, plane)).collect();
     let mut encoder = FrameEncoder::new(source, units, picture.is_halved(), quantizer, with_matrices);
-    encoder.is_drawn = options.has_palettes();
+    encoder.has_palettes = options.has_palettes();
+    encoder.has_single_samples = options.content != Content::Natural;
     let mut quantizers = HashMap::new();
     let mut writer = Writer::new();
     for row in (0..encoder.rows).step_by(SUPERBLOCK) {

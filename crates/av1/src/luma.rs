@@ -73,7 +73,7 @@ impl FrameEncoder {
         let least = coded.iter().map(|coded| coded.total).fold(f32::INFINITY, f32::min);
         let tx_types: &[TxType] = match size.longest() {
             _ if self.is_lossless => &[],
-            ..=4 if self.is_drawn => &TxType::OF_DRAWINGS,
+            ..=4 if self.has_single_samples => &TxType::WITH_ADST_AND_IDENTITY,
             ..=4 => &TxType::WITH_ADST,
             _ => &[],
         };

@@ -2,6 +2,9 @@
 
 use std::ops::ControlFlow;
 
+/// The quantizer below which all frequencies are quantized alike, because hardly anything is lost.
+const FINEST_WITH_MATRICES: u8 = 24;
+
 /// The effort of the encoder's search, which determines its speed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SpeedSettings {
@@ -105,12 +108,27 @@ impl SpeedSettings {
     }
 }
 
+/// What a picture shows, as far as blocks are coded in other ways for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Content {
+    /// Photographs, and everything that is none of the others.
+    #[default]
+    Natural,
+    /// Drawings, screenshots and text: blocks of few colours may have palettes, which take longer to find, and transforms of
+    /// single samples.
+    Drawing,
+    /// Points of light in the dark, such as stars: blocks may have transforms of single samples, and all frequencies are quantized
+    /// alike.
+    Lights,
+}
+
 /// The options of an encode.
 #[derive(Clone, Copy)]
 pub struct EncodeOptions<'a> {
     pub(crate) quantizer: u8,
     pub(crate) speed: SpeedSettings,
-    pub(crate) is_drawn: bool,
+    pub(crate) content: Content,
     pub(crate) max_bytes: u64,
     pub(crate) check: &'a dyn Fn() -> ControlFlow<()>,
 }
@@ -120,7 +138,7 @@ impl Default for EncodeOptions<'_> {
         Self {
             quantizer: 80,
             speed: SpeedSettings::DEFAULT,
-            is_drawn: false,
+            content: Content::Natural,
             max_bytes: 512 << 20,
             check: &|| ControlFlow::Continue(()),
         }
@@ -132,7 +150,7 @@ impl std::fmt::Debug for EncodeOptions<'_> {
         f.debug_struct("EncodeOptions")
             .field("quantizer", &self.quantizer)
             .field("speed", &self.speed)
-            .field("is_drawn", &self.is_drawn)
+            .field("content", &self.content)
             .field("max_bytes", &self.max_bytes)
             .finish_non_exhaustive()
     }
@@ -153,17 +171,21 @@ impl<'a> EncodeOptions<'a> {
         self
     }
 
-    /// Whether the picture is a drawing, a screenshot or text: blocks of few colours may have palettes then, which take longer
-    /// to find. Without loss it makes no difference. `false` by default.
+    /// What the picture shows. Without loss it makes no difference. [`Content::Natural`] by default.
     #[must_use]
-    pub const fn drawn(mut self, is_drawn: bool) -> Self {
-        self.is_drawn = is_drawn;
+    pub const fn content(mut self, content: Content) -> Self {
+        self.content = content;
         self
     }
 
     /// Whether blocks may have palettes. All blocks without loss are too small for them.
     pub(crate) const fn has_palettes(&self) -> bool {
-        self.is_drawn && self.quantizer > 0
+        matches!(self.content, Content::Drawing) && self.quantizer > 0
+    }
+
+    /// Whether high frequencies are quantized more coarsely.
+    pub(crate) const fn has_matrices(&self) -> bool {
+        !matches!(self.content, Content::Lights) && self.quantizer >= FINEST_WITH_MATRICES
     }
 
     /// The memory limit for writing the stream in bytes, which takes at most three times its length; the other memory

@@ -1,5 +1,6 @@
 //! Palettes: blocks of a few colours, each sample with the number of its colour (5.11.46, 5.11.49).
 
+use super::colours::{self, Order, bits_of};
 use super::frame::{FrameEncoder, SUPERBLOCK};
 use super::inverse::TxType;
 use super::predict::{DC, Mode};
@@ -89,48 +90,6 @@ impl Cluster {
     }
 }
 
-/// The colours of the neighbours of a sample, the likeliest first (`get_palette_color_context`, 5.11.50).
-struct Order {
-    near: [u8; 3],
-    found: usize,
-    context: usize,
-}
-
-impl Order {
-    /// The order for a sample after the first, in rows of `width`.
-    fn new(indices: &[u8], width: usize, [x, y]: [usize; 2]) -> Self {
-        let at = y * width + x;
-        if x == 0 {
-            return Self { near: [indices[at - width], 0, 0], found: 1, context: 0 };
-        }
-        if y == 0 {
-            return Self { near: [indices[at - 1], 0, 0], found: 1, context: 0 };
-        }
-        let (left, corner, above) = (indices[at - 1], indices[at - width - 1], indices[at - width]);
-        let (near, found, context) = match (left == above, left == corner, above == corner) {
-            (true, true, _) => ([left, 0, 0], 1, 4),
-            (true, false, _) => ([left, corner, 0], 2, 3),
-            (false, true, _) => ([left, above, 0], 2, 2),
-            (false, _, true) => ([above, left, 0], 2, 2),
-            _ => ([left.min(above), left.max(above), corner], 3, 1),
-        };
-        Self { near, found, context }
-    }
-
-    /// The place of a colour: first the near ones, then the others by number.
-    fn rank(&self, index: u8) -> usize {
-        let near = &self.near[..self.found];
-        near.iter()
-            .position(|near| *near == index)
-            .unwrap_or_else(|| usize::from(index) + near.iter().filter(|near| **near > index).count())
-    }
-}
-
-/// The number of bits of a difference from the last colour, from what is left.
-fn bits_of(range: u32) -> u32 {
-    range.next_power_of_two().trailing_zeros()
-}
-
 /// Writes colours that are not those of neighbours, in order. Those of luma differ.
 fn put_new_colours(colours: &[u8], plane: usize, sink: &mut impl Sink) {
     let Some((first, rest)) = colours.split_first() else { return };
@@ -175,7 +134,7 @@ fn put_last_colours(colours: &[[u8; 2]], sink: &mut impl Sink) {
 impl FrameEncoder {
     /// Whether blocks of this size can have palettes (5.11.7).
     fn allows_palettes(&self, block: BlockSize) -> bool {
-        self.is_drawn && block.has_angles() && block.longest() <= 6
+        self.has_palettes && block.has_angles() && block.longest() <= 6
     }
 
     /// Writes whether a block has a palette of luma, and its colours (5.11.46).
@@ -238,10 +197,7 @@ impl FrameEncoder {
         let [above, left] = self.beside(row, column, false).map(|unit| unit.colours[site.plane]);
         // Nothing is kept of the superblocks above.
         let above = if row.is_multiple_of(SUPERBLOCK) { KnownColours::NONE } else { above };
-        let mut colours = [above.values(), left.values()].concat();
-        colours.sort_unstable();
-        colours.dedup();
-        colours
+        colours::of_neighbours(above.values(), left.values())
     }
 
     /// Writes the colour of each sample inside of the frame (5.11.49).

@@ -201,14 +201,15 @@ fn any_drawing_comes_back() {
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let layouts = prop::sample::select(vec![(1, false), (3, true), (3, false)]);
     let kinds = [any::<bool>(), any::<bool>(), any::<bool>()];
-    let pictures = ([1usize..=70, 1usize..=70], layouts, any::<u8>(), any::<bool>(), kinds, 1u32..1_000_000);
-    let outcome = runner.run(&pictures, |(size, (count, is_halved), quantizer, is_thorough, kinds, seed)| {
+    let efforts = prop::sample::select(vec![THOROUGH, FAST]);
+    let contents = prop::sample::select(vec![Content::Drawing, Content::Drawing, Content::Lights]);
+    let pictures = ([1usize..=70, 1usize..=70], layouts, any::<u8>(), (efforts, contents), kinds, 1u32..1_000_000);
+    let outcome = runner.run(&pictures, |(size, (count, is_halved), quantizer, (speed, content), kinds, seed)| {
         let side = |i: usize| if i > 0 && is_halved { size.map(|side| side.div_ceil(2)) } else { size };
         let of = |i: usize| if i == 0 || kinds[i] { drawn_plane } else { plane };
         let planes: Vec<_> = (0..count).map(|i| of(i)(side(i), seed + if kinds[0] { 0 } else { i as u32 })).collect();
         let picture = picture(size, &planes, is_halved);
-        let speed = if is_thorough { THOROUGH } else { FAST };
-        let options = options(quantizer, speed).drawn(true);
+        let options = options(quantizer, speed).content(content);
         let (stream, reckoned) = unfiltered(&picture, &options);
         prop_assert!(decoded(&stream) == reckoned, "not what was reckoned with");
         prop_assert!(decoded_here(&stream) == reckoned, "not what was reckoned with, here");

@@ -69,8 +69,15 @@ const LOST_OF_STEP: f32 = 8.0;
 /// resolution takes fewer bytes at equal SSIMULACRA2 than at half. NOTES.md of `image-origin-av1` has the measurements.
 const LEAST_ENERGY: f32 = 6.0;
 
-/// The energy of edges inside of squares from which on halved chroma is of no use, wherever they are. Photographs have at most 30.
+/// The same for points of light in the dark, whose flat areas are black.
+const LEAST_ENERGY_OF_LIGHTS: f32 = 1.0;
+
+/// The energy of edges inside of squares from which on halved chroma is of no use, wherever they are, unless the picture is an
+/// icon. Photographs have at most 30.
 const MOST_ENERGY: f32 = 100.0;
+
+/// The number of pixels up to which a picture is an icon.
+const ICON: u64 = 128 * 128;
 
 /// The share of the variance of chroma that halving loses from which on it is noise, of which nobody misses any.
 const NOISE: f32 = 0.55;
@@ -100,10 +107,21 @@ struct Halving {
 impl Halving {
     fn blurs_edges(&self) -> bool {
         let squares = self.squares.max(1) as f32;
-        let [edges, steps, lost] = [self.edges, self.steps, self.lost].map(|sum| sum / squares);
+        let [edges, lost] = [self.edges, self.lost].map(|sum| sum / squares);
         let variance = lost + self.powers / squares - self.sums.iter().map(|sum| (sum / squares).powi(2)).sum::<f32>();
-        (edges + steps) * (self.flat as f32 / squares).powi(3) >= LEAST_ENERGY
-            || edges >= MOST_ENERGY && lost < NOISE * variance
+        self.energy() >= LEAST_ENERGY || edges >= MOST_ENERGY && lost < NOISE * variance && !self.is_icon()
+    }
+
+    /// Whether the picture is so small that any has edges everywhere.
+    fn is_icon(&self) -> bool {
+        u64::from(self.squares) * 4 <= ICON
+    }
+
+    /// The energy of edges in squares and, unless the picture is an icon, between them, weighted by the cube of the share of flat squares.
+    fn energy(&self) -> f32 {
+        let squares = self.squares.max(1) as f32;
+        let steps = if self.is_icon() { 0.0 } else { self.steps };
+        (self.edges + steps) / squares * (self.flat as f32 / squares).powi(3)
     }
 
     /// Adds the squares of two rows of pixels.
@@ -186,26 +204,94 @@ pub(super) enum Content {
     Drawing,
     /// Pictures with sharp edges of chroma between flat areas.
     Coloured,
+    /// Points of light in the dark, such as stars, and whether their chroma has edges.
+    Lights { are_coloured: bool },
 }
 
 impl Content {
     /// Whether the scales of drawings hold for such a picture: they were measured on opaque ones that are no icons.
     pub(super) fn has_own_scale(self, raster: &Raster) -> bool {
-        const ICON: u64 = 128 * 128;
         let pixels = u64::from(raster.width()) * u64::from(raster.height());
-        self != Self::Photograph && !raster.channels().has_alpha() && pixels > ICON
+        matches!(self, Self::Drawing | Self::Coloured) && !raster.channels().has_alpha() && pixels > ICON
     }
 }
 
-/// The kind of an 8-bit picture, which takes about two nanoseconds per pixel.
+/// The share of fresh pixels from which on drawings are as soft as any.
+const SOFTEST: f32 = 0.35;
+
+/// How soft a drawing is, from 0 to 1: it grows with the share of pixels that repeat neither the one on the left nor the one above.
+pub(super) fn softness(raster: &Raster) -> f32 {
+    let Repetition { visible, fresh } = repetition(raster);
+    (fresh as f32 / visible.max(1) as f32 / SOFTEST).min(1.0).sqrt()
+}
+
+/// The kind of an 8-bit picture, which takes about three nanoseconds per pixel.
 pub(super) fn classify(raster: &Raster) -> Content {
-    if has_chroma_edges(raster) {
+    let halving = halving(raster);
+    if halving.blurs_edges() {
         Content::Coloured
     } else if repetition(raster).is_drawn() {
         Content::Drawing
+    } else if has_lights(raster) {
+        Content::Lights { are_coloured: halving.energy() >= LEAST_ENERGY_OF_LIGHTS }
     } else {
         Content::Photograph
     }
+}
+
+/// The brightest sample that is dark, and the least difference between samples of a square that is a detail.
+const DARK: u8 = 47;
+const DETAIL: u8 = 24;
+
+/// The most samples of a square of 64 with a point of light that are brighter than the middle between its darkest and its brightest.
+const MOST_OF_POINT: usize = 12;
+
+/// Of points of light in the dark, most squares of 8 by 8 samples are dark, and of those with details a third at least are points.
+/// Photographs by day have at most a fifth of either, and of a stage on which people stand 0.7 are dark. NOTES.md of
+/// `image-origin-av1` has the measurements.
+pub(super) fn has_lights(raster: &Raster) -> bool {
+    let Samples::U8(samples) = raster.samples() else { return false };
+    let width = raster.width() as usize;
+    match raster.channels() {
+        Channels::L => are_lights(samples.as_chunks::<1>().0, width, |pixel| pixel[0]),
+        Channels::La => are_lights(samples.as_chunks::<2>().0, width, |pixel| pixel[0]),
+        Channels::Rgb => {
+            are_lights(samples.as_chunks::<3>().0, width, |[red, green, blue]| brightness(*red, *green, *blue))
+        }
+        Channels::Rgba => {
+            are_lights(samples.as_chunks::<4>().0, width, |[red, green, blue, _]| brightness(*red, *green, *blue))
+        }
+        Channels::Cmyk => false,
+    }
+}
+
+fn brightness(red: u8, green: u8, blue: u8) -> u8 {
+    ((u16::from(red) + 2 * u16::from(green) + u16::from(blue)) / 4) as u8
+}
+
+#[inline(always)]
+fn are_lights<const N: usize>(pixels: &[[u8; N]], width: usize, read: impl Fn(&[u8; N]) -> u8) -> bool {
+    let step = (pixels.len() / MOST_READ).max(1);
+    let (mut squares, mut dark, mut detailed, mut points) = (0u32, 0u32, 0u32, 0u32);
+    for rows in pixels.chunks_exact(8 * width).step_by(step) {
+        for x in (0..width.saturating_sub(7)).step_by(8) {
+            let mut square = [0; 64];
+            for (samples, row) in square.as_chunks_mut::<8>().0.iter_mut().zip(rows.chunks_exact(width)) {
+                for (sample, pixel) in samples.iter_mut().zip(&row[x..]) {
+                    *sample = read(pixel);
+                }
+            }
+            let (low, high) = square.iter().fold((u8::MAX, 0), |(low, high), s| (low.min(*s), high.max(*s)));
+            let above = |limit: u8| square.iter().map(|sample| usize::from(*sample > limit)).sum::<usize>();
+            let is_dark = above(DARK) <= 32;
+            let is_detailed = high - low >= DETAIL;
+            squares += 1;
+            dark += u32::from(is_dark);
+            detailed += u32::from(is_detailed);
+            points += u32::from(is_detailed && is_dark && above(low.midpoint(high)) <= MOST_OF_POINT);
+        }
+    }
+    dark * 10 >= squares * 9 && points * 3 >= detailed && detailed * 32 > squares
 }
 
 #[cfg(test)]
@@ -251,10 +337,34 @@ mod tests {
         // Squares of two pixels, whose edges halving keeps and interpolation blurs; and none of their places is flat if they are
         // as large as the samples of noise, reduced.
         let sprite = |x: usize, y: usize| [[200, 30, 40], [40, 60, 220], [250; 3]][usize::from(noise(x * 64 + y)) % 3];
+        let raster = |pixel: &dyn Fn(usize, usize) -> [u8; 3]| {
+            let samples = (0..160 * 160).flat_map(|i| pixel(i % 160, i / 160)).collect();
+            Raster::new(160, 160, Channels::Rgb, Samples::U8(samples)).unwrap()
+        };
         assert!(has_chroma_edges(&raster(&|x, y| sprite(x / 2, y / 2))));
         assert!(has_chroma_edges(&raster(&|x, y| sprite(x.div_ceil(3), y.div_ceil(3)))));
         assert!(!has_chroma_edges(&raster(&sprite)));
         let tiny = Raster::new(1, 1, Channels::Rgb, Samples::U8(vec![255, 0, 0])).unwrap();
         assert!(!has_chroma_edges(&tiny));
+    }
+
+    #[test]
+    fn stars_are_lights_and_gratings_are_not() {
+        let raster = |channels: Channels, sample: &dyn Fn(usize, usize) -> u8| {
+            let samples = (0..64 * 64).flat_map(|i| vec![sample(i % 64, i / 64); channels.count()]).collect();
+            Raster::new(64, 64, channels, Samples::U8(samples)).unwrap()
+        };
+        for channels in [Channels::L, Channels::Rgb, Channels::Rgba] {
+            assert!(
+                has_lights(&raster(channels, &|x, y| if x % 9 == 3 && y % 7 == 2 { 200 } else { 5 })),
+                "{channels:?}"
+            );
+            assert!(
+                !has_lights(&raster(channels, &|x, y| if x % 9 == 3 && y % 7 == 2 { 200 } else { 90 })),
+                "{channels:?}"
+            );
+            assert!(!has_lights(&raster(channels, &|x, _| if x % 2 == 0 { 80 } else { 5 })), "{channels:?}");
+            assert!(!has_lights(&raster(channels, &|_, _| 5)), "{channels:?}");
+        }
     }
 }

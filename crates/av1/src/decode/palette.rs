@@ -3,17 +3,13 @@
 use super::block::Block;
 use super::context::LARGEST;
 use super::tile::Tile;
+use crate::colours::{self, Order, bits_of};
 use crate::predict::DC;
 use crate::sample::Sample;
 use crate::size::BlockSize;
 
 /// The width of rows of colour indices.
 const STRIDE: usize = 64;
-
-/// The smallest number of bits that tell `range` values apart.
-fn bits_of(range: u32) -> u32 {
-    range.next_power_of_two().trailing_zeros()
-}
 
 impl<S: Sample> Tile<'_, S> {
     /// `palette_mode_info` (5.11.46).
@@ -98,10 +94,7 @@ impl<S: Sample> Tile<'_, S> {
         let left = self.left.palette_sizes[plane][row];
         let above = &self.above.palettes[plane][column][..usize::from(above)];
         let left = &self.left.palettes[plane][row][..usize::from(left)];
-        let mut colours = [above, left].concat();
-        colours.sort_unstable();
-        colours.dedup();
-        colours
+        colours::of_neighbours(above, left)
     }
 
     /// `palette_tokens` (5.11.49).
@@ -141,34 +134,10 @@ impl<S: Sample> Tile<'_, S> {
 
     /// Reads a colour index. Colours of neighbours come first (`get_palette_color_context`, 5.11.50).
     fn read_colour(&mut self, plane: usize, count: usize, [x, y]: [usize; 2]) {
-        let colours = &mut self.colours[plane];
-        let at = y * STRIDE + x;
-        let left = (x > 0).then(|| colours[at - 1]);
-        let above = (y > 0).then(|| colours[at - STRIDE]);
-        let corner = (x > 0 && y > 0).then(|| colours[at - STRIDE - 1]);
-        // Each colour once, with the sum of its weights, the heaviest and then the lowest first.
-        let mut near: [(u8, u8); 3] = [(0, u8::MAX); 3];
-        let mut found = 0;
-        for (colour, weight) in [(left, 2), (corner, 1), (above, 2)] {
-            let Some(colour) = colour else { continue };
-            match near[..found].iter_mut().find(|(_, known)| *known == colour) {
-                Some((sum, _)) => *sum += weight,
-                None => {
-                    near[found] = (weight, colour);
-                    found += 1;
-                }
-            }
-        }
-        near[..found].sort_unstable_by_key(|(weight, colour)| (u8::MAX - weight, *colour));
-        let context = match near.map(|(weight, _)| weight) {
-            [2, 0, 0] => 0,
-            [2, 2, 1] => 1,
-            [3, 2, 0] => 2,
-            [4, 1, 0] => 3,
-            _ => 4,
-        };
+        let order = Order::new(&self.colours[plane][..], STRIDE, [x, y]);
+        let context = order.context;
         let p = &mut self.p;
-        let index = match count {
+        let rank = match count {
             2 => self.symbols.symbol(&mut p.palette_2[plane][context]),
             3 => self.symbols.symbol(&mut p.palette_3[plane][context]),
             4 => self.symbols.symbol(&mut p.palette_4[plane][context]),
@@ -177,9 +146,7 @@ impl<S: Sample> Tile<'_, S> {
             7 => self.symbols.symbol(&mut p.palette_7[plane][context]),
             _ => self.symbols.symbol(&mut p.palette_8[plane][context]),
         };
-        let others = (0..count as u8).filter(|colour| near[..found].iter().all(|(_, known)| known != colour));
-        let mut order = near[..found].iter().map(|(_, colour)| *colour).chain(others);
-        colours[at] = order.nth(index).unwrap_or(0);
+        self.colours[plane][y * STRIDE + x] = order.colour(rank);
     }
 
     /// The palette prediction process (7.11.4), at a position in units of 4 samples of a plane.

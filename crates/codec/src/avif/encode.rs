@@ -73,12 +73,19 @@ const QUANTIZERS: [(u8, u8); 17] = [
     (100, 1),
 ];
 
-/// The quality at which a drawing has the likeness that JPEG has at a quality, interpolated in between, and the same for
-/// pictures with sharp chroma: lossy AVIF shows sharp edges better. NOTES.md of `image-origin-codec` has the measurements.
-const OF_DRAWINGS: [(u8, u8); 10] =
-    [(1, 1), (30, 27), (40, 34), (50, 39), (60, 46), (70, 53), (80, 69), (90, 84), (95, 92), (100, 100)];
-const OF_COLOURED: [(u8, u8); 9] =
-    [(1, 1), (30, 24), (50, 33), (60, 38), (70, 47), (80, 64), (90, 83), (95, 91), (100, 100)];
+/// The quality at which a drawing has the likeness that JPEG has at a quality, interpolated in between: of one that hardly changes
+/// from pixel to pixel, and of one that was reduced or is full of details. Lossy AVIF shows sharp edges better, and best where it
+/// repeats colours. NOTES.md of `image-origin-codec` has the measurements.
+const OF_SHARP: [(u8, u8); 9] =
+    [(1, 1), (30, 15), (50, 18), (60, 20), (70, 24), (80, 32), (90, 70), (95, 91), (100, 100)];
+const OF_SOFT: [(u8, u8); 9] =
+    [(1, 1), (30, 29), (50, 40), (60, 46), (70, 52), (80, 67), (90, 84), (95, 93), (100, 100)];
+
+/// The quality of a drawing that is so soft, from 0 to 1.
+fn quality_of_drawing(quality: u8, softness: f32) -> u8 {
+    let [sharp, soft] = [OF_SHARP, OF_SOFT].map(|table| calibrated(&table, quality));
+    (sharp + (soft - sharp) * softness).round() as u8
+}
 
 /// The AV1 quantizer for a quality on JPEG's scale.
 pub fn quantizer(quality: u8) -> u8 {
@@ -157,19 +164,22 @@ impl Encoder for Avif {
             let sampling = match raster.channels() {
                 Channels::L | Channels::La => Sampling::Grey,
                 _ if options.lossless => Sampling::Rgb,
-                _ if options.full_chroma || options.quality > SUBSAMPLED_UP_TO || content == Content::Coloured => {
-                    Sampling::Full
-                }
+                _ if options.full_chroma || options.quality > SUBSAMPLED_UP_TO => Sampling::Full,
+                _ if matches!(content, Content::Coloured | Content::Lights { are_coloured: true }) => Sampling::Full,
                 _ => Sampling::Halved,
             };
-            let quality = match content {
-                content if !content.has_own_scale(colours) => options.quality,
-                Content::Photograph => options.quality,
-                Content::Drawing => calibrated(&OF_DRAWINGS, options.quality).round() as u8,
-                Content::Coloured => calibrated(&OF_COLOURED, options.quality).round() as u8,
+            let quality = if content.has_own_scale(colours) {
+                quality_of_drawing(options.quality, content::softness(colours))
+            } else {
+                options.quality
             };
             let options = EncodeOptions { quality, ..*options };
-            let how = How { sampling, is_drawn: content != Content::Photograph };
+            let content = match content {
+                Content::Photograph => av1::Content::Natural,
+                Content::Drawing | Content::Coloured => av1::Content::Drawing,
+                Content::Lights { .. } => av1::Content::Lights,
+            };
+            let how = How { sampling, content };
             image(Source::Colour(colours), how, &options, rest, cancellation)?
         };
         if !raster.channels().has_alpha() {
@@ -178,7 +188,7 @@ impl Encoder for Avif {
         // Errors at the edges of alpha are more visible than those in colours.
         let options = EncodeOptions { quality: options.quality.midpoint(100), ..*options };
         let rest = budget.beside(colour.length())?;
-        let how = How { sampling: Sampling::Grey, is_drawn: true };
+        let how = How { sampling: Sampling::Grey, content: av1::Content::Drawing };
         let alpha = image(Source::Alpha(raster), how, &options, rest, cancellation)?;
         file(&colour, Some(&alpha), budget)
     }
@@ -196,7 +206,8 @@ impl PlanarEncoder for Avif {
         budget: Budget,
         cancellation: &Cancellation,
     ) -> Result<Vec<u8>, Error> {
-        let how = How { sampling: Sampling::Halved, is_drawn: false };
+        let content = if content::has_lights(&planes[0]) { av1::Content::Lights } else { av1::Content::Natural };
+        let how = How { sampling: Sampling::Halved, content };
         let colour = image(Source::Planes(planes), how, options, budget, cancellation)?;
         file(&colour, None, budget)
     }
@@ -252,14 +263,13 @@ fn file(colour: &Image, alpha: Option<&Image>, budget: Budget) -> Result<Vec<u8>
 #[derive(Clone, Copy)]
 struct How {
     sampling: Sampling,
-    /// Whether it has few colours and sharp edges.
-    is_drawn: bool,
+    content: av1::Content,
 }
 
 /// Encodes a picture, or one plane of it, as the cells of a grid.
 fn image(
     source: Source<'_>,
-    How { sampling, is_drawn }: How,
+    How { sampling, content }: How,
     options: &EncodeOptions,
     budget: Budget,
     cancellation: &Cancellation,
@@ -291,7 +301,7 @@ fn image(
         let planes = source.planes(Cell { x, y, width: cell_width, height: cell_height }, sampling)?;
         let picture = picture(cell, &planes, sampling, colour)?;
         let check = || cancellation.go_on();
-        let options = av1::EncodeOptions::default().quantizer(index).speed(settings).drawn(is_drawn);
+        let options = av1::EncodeOptions::default().quantizer(index).speed(settings).content(content);
         let stream = av1::encode(&picture, &options.max_bytes(budget.memory).check(&check))?;
         budget = budget.beside(stream.units.len() as u64)?;
         streams.push(stream.units);

@@ -132,7 +132,7 @@ impl Encoder for WebP {
         let content = content::classify(raster);
         let quality = match content {
             content if !content.has_own_scale(raster) => options.quality,
-            Content::Photograph => options.quality,
+            Content::Photograph | Content::Lights { .. } => options.quality,
             Content::Drawing => calibrated(&OF_DRAWINGS, options.quality).round() as u8,
             Content::Coloured => calibrated(&OF_COLOURED, options.quality).round() as u8,
         };
