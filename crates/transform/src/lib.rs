@@ -27,6 +27,7 @@ mod focus;
 mod frame;
 mod gain_map;
 mod info;
+mod information;
 mod lanczos;
 mod likeness;
 mod mosaic;

@@ -3,7 +3,7 @@
 //! Four signals are scaled to the same range and added: how far a pixel is from the borders of the picture, how rare its
 //! colour is, how much detail is around it, and how close its colour is to human skin. The first two are what a texture
 //! that fills the picture does not have, be it wood, sand or leaves. The sum is blurred, weighted by the distance from
-//! where subjects usually are, and cubed, so that its maximum outweighs the rest. Every distance is a fraction of the
+//! where subjects usually are, and cubed. Every distance is a fraction of the
 //! picture.
 
 use super::effects::luma;
@@ -39,14 +39,20 @@ pub(super) fn saliency(pixels: &[[u8; 3]], width: usize, height: usize) -> Vec<f
     for signal in [apart, rarity(&colours), detail] {
         add(&mut sum, &scaled(signal));
     }
-    let mut sum = Plane { values: sum, width }.blurred(side * SPOT).values;
-    for (index, value) in sum.iter_mut().enumerate() {
+    emphasised(Plane { values: sum, width }.blurred(side * SPOT).values, width, FALL)
+}
+
+/// Weights a signal by the distance from where subjects usually are, scales it to `0.0..=1.0`, and cubes it, so that its maximum
+/// outweighs the rest. `fall` is how fast the likelihood of a subject falls.
+pub(super) fn emphasised(mut signal: Vec<f32>, width: usize, fall: f32) -> Vec<f32> {
+    let height = signal.len() / width;
+    for (index, value) in signal.iter_mut().enumerate() {
         let x = ((index % width) as f32 + 0.5) / width as f32 - 0.5;
         let y = ((index / width) as f32 + 0.5) / height as f32 - USUAL_HEIGHT;
-        *value *= (-FALL * (x * x + y * y)).exp();
+        *value *= (-fall * (x * x + y * y)).exp();
     }
-    let highest = sum.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-    sum.into_iter().map(|value| (value / highest).powi(3)).collect()
+    let highest = signal.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    signal.into_iter().map(|value| (value / highest).powi(3)).collect()
 }
 
 fn add(sum: &mut [f32], signal: &[f32]) {
@@ -109,9 +115,9 @@ fn skin(rgb: [f32; 3]) -> f32 {
 }
 
 /// One value for each pixel, in rows.
-struct Plane {
-    values: Vec<f32>,
-    width: usize,
+pub(super) struct Plane {
+    pub(super) values: Vec<f32>,
+    pub(super) width: usize,
 }
 
 impl Plane {
@@ -132,7 +138,7 @@ impl Plane {
     }
 
     /// Blurred by a Gaussian; edge pixels are repeated.
-    fn blurred(self, deviation: f32) -> Self {
+    pub(super) fn blurred(self, deviation: f32) -> Self {
         let reach = (deviation * 3.0).ceil() as usize;
         let weight = |at: usize| (-(at.abs_diff(reach) as f32 / deviation).powi(2) / 2.0).exp();
         let weights: Vec<f32> = (0..=2 * reach).map(weight).collect();

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::effects::luma;
+use super::information::information;
 use super::saliency::saliency;
 use image_origin_codec::{Channels, Raster};
 
@@ -14,13 +15,10 @@ pub(super) const THUMBNAIL_SIDE: u32 = 64;
 /// than feet.
 const CUT_AT_THE_TOP: f32 = 0.4;
 
-/// How fast entropy is worth less at a distance from the middle, which is given as a fraction of the side.
-const ENTROPY_FALL: f32 = 0.5;
-
 /// The criterion for a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Interest {
-    /// The Shannon entropy of luma.
+    /// What tells most: see [`information`].
     Entropy,
     /// What stands out: see [`saliency`].
     Attention,
@@ -46,8 +44,8 @@ pub(super) fn focus(thumbnail: &Raster, interest: Interest, window: (f64, f64)) 
     let pixels = pixels(thumbnail);
     let (width, height) = (thumbnail.width() as usize, thumbnail.height() as usize);
     let map = match interest {
-        Interest::Entropy => Map::Classes(pixels.iter().map(|rgb| luma(rgb.map(f32::from)) as usize / 4).collect()),
-        _ => Map::Saliency(saliency(&pixels, width, height)),
+        Interest::Entropy => information(&pixels, width, height),
+        _ => saliency(&pixels, width, height),
     };
     let search = Search { map, width };
     if window.0 <= window.1 {
@@ -61,15 +59,6 @@ pub(super) fn focus(thumbnail: &Raster, interest: Interest, window: (f64, f64)) 
     }
 }
 
-/// What is known of each pixel.
-enum Map {
-    Saliency(Vec<f32>),
-    /// The class of luma; with more than 64 of them, noise would count as information.
-    Classes(Vec<usize>),
-}
-
-type Histogram = [f32; 64];
-
 /// The direction in which a window is moved.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Axis {
@@ -78,7 +67,8 @@ enum Axis {
 }
 
 struct Search {
-    map: Map,
+    /// How much of interest each pixel is.
+    map: Vec<f32>,
     width: usize,
 }
 
@@ -87,11 +77,7 @@ impl Search {
     /// the pixels of that window. Only the pixels `across` are looked at.
     fn best(&self, axis: Axis, length: usize, share: f64, across: Range<usize>) -> (f64, Range<usize>) {
         let window = ((length as f64 * share).round() as usize).clamp(1, length);
-        let start = match &self.map {
-            _ if window == length => 0,
-            Map::Saliency(values) => self.most_salient(values, axis, length, window, across),
-            Map::Classes(classes) => self.most_informative(classes, axis, length, window, across),
-        };
+        let start = if window == length { 0 } else { self.start(axis, length, window, across) };
         ((start as f64 + window as f64 / 2.0) / length as f64, start..start + window)
     }
 
@@ -100,36 +86,15 @@ impl Search {
         across.map(move |other| if axis == Axis::X { other * width + line } else { line * width + other })
     }
 
-    fn most_salient(&self, values: &[f32], axis: Axis, length: usize, window: usize, across: Range<usize>) -> usize {
+    fn start(&self, axis: Axis, length: usize, window: usize, across: Range<usize>) -> usize {
         let lines: Vec<f32> =
-            (0..length).map(|line| self.line(axis, line, across.clone()).map(|pixel| values[pixel]).sum()).collect();
+            (0..length).map(|line| self.line(axis, line, across.clone()).map(|pixel| self.map[pixel]).sum()).collect();
         let weights = weights(window);
         best_start(length, window, |start| {
             let within: f32 = weights.iter().zip(&lines[start..]).map(|(weight, line)| weight * line).sum();
             let is_cut = axis == Axis::Y && start > 0;
             let cut = if is_cut { (lines[start - 1] + lines[start]) / 2.0 } else { 0.0 };
             within - CUT_AT_THE_TOP * window as f32 * cut
-        })
-    }
-
-    fn most_informative(
-        &self,
-        classes: &[usize],
-        axis: Axis,
-        length: usize,
-        window: usize,
-        across: Range<usize>,
-    ) -> usize {
-        let histogram = |line: usize| {
-            let mut counts: Histogram = [0.0; 64];
-            self.line(axis, line, across.clone()).for_each(|pixel| counts[classes[pixel]] += 1.0);
-            counts
-        };
-        let lines: Vec<Histogram> = (0..length).map(histogram).collect();
-        let weights = weights(window);
-        best_start(length, window, |start| {
-            let from_middle = (start as f32 + window as f32 / 2.0) / length as f32 - 0.5;
-            entropy(&lines[start..], &weights) * (-ENTROPY_FALL * from_middle * from_middle).exp()
         })
     }
 }
@@ -148,16 +113,6 @@ fn best_start(length: usize, window: usize, score: impl Fn(usize) -> f32) -> usi
     let best = scores.iter().copied().fold(f32::MIN, f32::max);
     let nearly_best = (0..=last).filter(|start| scores[*start] >= best - best.abs() * 0.001);
     nearly_best.min_by_key(|start| (2 * start).abs_diff(last)).unwrap_or(last / 2)
-}
-
-/// The Shannon entropy in bits of weighted lines.
-fn entropy(lines: &[Histogram], weights: &[f32]) -> f32 {
-    let mut counts: Histogram = [0.0; 64];
-    for (line, weight) in lines.iter().zip(weights) {
-        counts.iter_mut().zip(line).for_each(|(count, own)| *count += weight * own);
-    }
-    let total = counts.iter().sum::<f32>().max(f32::MIN_POSITIVE);
-    counts.iter().filter(|count| **count > 0.0).map(|count| -(count / total) * (count / total).log2()).sum()
 }
 
 /// Opaque RGB; transparent pixels are black, and therefore not salient.
