@@ -2,7 +2,8 @@
 //! encodes.
 
 use image_origin_jpeg::{
-    self as jpeg, Colour, DecodeError, EncodeError, Picture, PixelFormat, Pixels, Rect, Scale, Warning, read_header,
+    self as jpeg, Colour, DecodeError, EncodeError, Picture, PixelFormat, Pixels, Rect, Scale, Tables, Warning,
+    read_header,
 };
 
 use super::{
@@ -213,6 +214,7 @@ fn encode(
     let check = || cancellation.go_on();
     let options = jpeg::EncodeOptions::default()
         .quality(options.quality)
+        .tables(Tables::Tuned)
         .full_chroma(full_chroma)
         .progressive(options.progressive)
         .max_bytes(budget.memory)

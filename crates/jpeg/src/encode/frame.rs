@@ -28,6 +28,14 @@ impl Component {
     }
 }
 
+/// What there is of chroma.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chroma {
+    None,
+    Subsampled,
+    Full,
+}
+
 /// The geometry of a picture.
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
@@ -66,6 +74,14 @@ impl Frame {
             mcus_across: width.div_ceil(8 * most),
             mcu_rows: height.div_ceil(8 * most),
             components: factors.iter().enumerate().map(component).collect(),
+        }
+    }
+
+    pub(super) fn chroma(&self) -> Chroma {
+        match self.components.as_slice() {
+            [_] => Chroma::None,
+            [luma, ..] if luma.h > 1 => Chroma::Subsampled,
+            _ => Chroma::Full,
         }
     }
 
