@@ -12,6 +12,18 @@ use super::tables::BASE_CONTEXT_OFFSET;
 pub(super) static SCANS: LazyLock<Vec<Vec<u16>>> =
     LazyLock::new(|| BlockSize::transforms().map(|size| scan(size.coded())).collect());
 
+/// The index in scan order of each position, for each transform size.
+pub(super) static PLACES: LazyLock<Vec<Vec<u16>>> = LazyLock::new(|| {
+    let places = SCANS.iter().map(|scan| {
+        let mut places = vec![0; scan.len()];
+        for (index, position) in scan.iter().enumerate() {
+            places[usize::from(*position)] = index as u16;
+        }
+        places
+    });
+    places.collect()
+});
+
 /// `get_default_scan` (5.11.41): diagonals, downwards in tall transforms, upwards in wide ones, and alternating in
 /// squares.
 pub(super) fn scan(size: BlockSize) -> Vec<u16> {
@@ -124,17 +136,28 @@ pub(super) fn group(count: usize) -> (usize, u32) {
     if count <= 2 { (count, 0) } else { ((count - 1).ilog2() as usize + 2, (count - 1).ilog2()) }
 }
 
-/// Dequantizes levels to the coefficients of the coded part, column by column, like a decoder (7.12.3).
-pub(super) fn dequantize(levels: &Levels, steps: &Steps, size: BlockSize, coefficients: &mut [i32]) {
+/// The extent of coefficients.
+pub(super) struct Extent {
+    /// The number of rows up to the last coefficient that is not zero.
+    pub(super) rows: usize,
+    /// The sum of their magnitudes.
+    pub(super) magnitude: u32,
+}
+
+/// Dequantizes levels to the coefficients of the coded part, which are zero, column by column, like a decoder (7.12.3).
+pub(super) fn dequantize(levels: &Levels, steps: &Steps, size: BlockSize, coefficients: &mut [i32]) -> Extent {
     let (shift, coded) = (size.dequantizer_shift(), size.coded());
-    coefficients.fill(0);
-    for (level, position) in levels.0.iter().zip(&SCANS[size.transform_index()]) {
+    let mut extent = Extent { rows: 0, magnitude: 0 };
+    for (level, position) in levels.0.iter().zip(&SCANS[size.transform_index()]).filter(|(level, _)| **level != 0) {
         let magnitude = (i32::from(level.unsigned_abs()) * steps.step[usize::from(*position)] as i32) & 0xff_ffff;
         let value = magnitude >> shift;
         let [row, column] = [*position >> coded.w, *position & ((1 << coded.w) - 1)].map(usize::from);
-        coefficients[column * coded.height() + row] =
-            (if *level < 0 { -value } else { value }).clamp(-(1 << 15), (1 << 15) - 1);
+        let value = (if *level < 0 { -value } else { value }).clamp(-(1 << 15), (1 << 15) - 1);
+        coefficients[column * coded.height() + row] = value;
+        extent.rows = extent.rows.max(row + 1);
+        extent.magnitude += value.unsigned_abs();
     }
+    extent
 }
 
 /// Writes levels, except for `all_zero` and the transform type, which precede them. There is at least one level.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::adapt::Weights;
 use super::coefficients::{CoefContext, Levels};
+use super::decode::Transforms;
 use super::inverse::TxType;
 use super::palette::{KnownColours, Palette};
 use super::partition::Square;
@@ -161,6 +162,9 @@ pub(super) struct FrameEncoder {
     /// Buffers for the input and output of a transform.
     pub(super) differences: Box<[f32; 64 * 64]>,
     pub(super) coefficients: Box<[f32; 32 * 32]>,
+    /// Zeros, where levels are dequantized to, and buffers for inverse transforms.
+    pub(super) dequantized: Box<[i32; 32 * 32]>,
+    pub(super) transforms: Transforms,
 }
 
 impl FrameEncoder {
@@ -189,6 +193,8 @@ impl FrameEncoder {
             weights: Weights::default(),
             differences: Box::new([0.0; 64 * 64]),
             coefficients: Box::new([0.0; 32 * 32]),
+            dequantized: Box::new([0; 32 * 32]),
+            transforms: Transforms::new(),
         }
     }
 

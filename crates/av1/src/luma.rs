@@ -66,7 +66,7 @@ impl FrameEncoder {
         let plain = |candidates: &Candidate| {
             let mut prediction = vec![0; size.area()];
             task.edges.predict(candidates.mode, size, &mut prediction, size.width());
-            self.coded(&task, *candidates, prediction, &[TxType::DCT])
+            self.coded(&task, *candidates, prediction)
         };
         let mut coded: Vec<Luma> = candidates.iter().map(plain).collect();
         self.try_palettes(&task, &mut coded);
@@ -79,10 +79,9 @@ impl FrameEncoder {
         };
         // Transform types make less of a difference than dissimilar modes.
         let limit = least * if speed.tx_types_of_each_mode { 1.05 } else { 1.0 };
-        for (i, candidates) in candidates.into_iter().enumerate().filter(|_| !tx_types.is_empty()) {
-            if coded[i].total <= limit {
-                let prediction = coded[i].prediction.clone();
-                coded.push(self.coded(&task, candidates, prediction, tx_types));
+        for (candidate, coded) in candidates.into_iter().zip(&mut coded) {
+            if coded.total <= limit && !tx_types.is_empty() {
+                self.try_tx_types(&task, candidate, tx_types, coded);
             }
         }
         let best = coded.into_iter().reduce(|best, coded| if coded.total < best.total { coded } else { best });
@@ -97,7 +96,7 @@ impl FrameEncoder {
             let mode = Mode::plain(DC);
             self.put_mode(task.place[0], task.place[1], mode, &mut rate);
             let candidate = Candidate { satd_cost: 0.0, mode, rate: rate.0 };
-            let luma = self.coded(task, candidate, palette.paint(0), &[TxType::DCT]);
+            let luma = self.coded(task, candidate, palette.paint(0));
             coded.push(Luma { palette: Some(palette), ..luma });
         }
     }
@@ -169,22 +168,26 @@ impl FrameEncoder {
         rate.0
     }
 
-    /// Codes a block in one mode, with its prediction and the best of the given transforms, of which there is at least
-    /// one.
-    fn coded(&mut self, task: &Task, candidates: Candidate, prediction: Vec<u8>, tx_types: &[TxType]) -> Luma {
-        let Candidate { mode, rate, .. } = candidates;
-        let mut best = (TxType::DCT, Quantized::default(), f32::INFINITY);
+    /// Codes a block in one mode, with its prediction and the DCT.
+    fn coded(&mut self, task: &Task, candidate: Candidate, prediction: Vec<u8>) -> Luma {
+        let (mode, tx_type, total) = (candidate.mode, TxType::DCT, f32::INFINITY);
+        let mut luma = Luma { mode, tx_type, quantized: Quantized::default(), total, prediction, palette: None };
+        self.try_tx_types(task, candidate, &[TxType::DCT], &mut luma);
+        luma
+    }
+
+    /// Codes a block with each of the given transforms, and keeps the best.
+    fn try_tx_types(&mut self, task: &Task, candidate: Candidate, tx_types: &[TxType], luma: &mut Luma) {
+        let Candidate { mode, rate, .. } = candidate;
         for tx_type in tx_types {
             let mut tx_type_rate = Tally(0);
             self.put_tx_type(task.size, mode, *tx_type, &mut tx_type_rate);
-            let quantized = self.quantized(&task.source, &prediction, task.context, *tx_type, tx_type_rate.0);
+            let quantized = self.quantized(&task.source, &luma.prediction, task.context, *tx_type, tx_type_rate.0);
             let total = quantized.distortion + self.lambda * (quantized.rate + rate) as f32;
-            if total < best.2 {
-                best = (*tx_type, quantized, total);
+            if total < luma.total {
+                (luma.tx_type, luma.quantized, luma.total) = (*tx_type, quantized, total);
             }
         }
-        let (tx_type, quantized, total) = best;
-        Luma { mode, tx_type, quantized, total, prediction, palette: None }
     }
 
     /// The source samples of a block, row by row.

@@ -2,9 +2,9 @@
 //!
 //! Every partition is evaluated on the frame itself as it would be coded, and the best one is restored.
 
-use super::coefficients::{Levels, dequantize};
+use super::coefficients::{Extent, Levels, dequantize};
 use super::frame::{Block, FrameEncoder, ModeInfo, Node, Partition, Plane, Residual, SUPERBLOCK, TransformBlock};
-use super::inverse::{self, Shape, Space, TxType};
+use super::inverse::{Shape, TxType};
 use super::size::BlockSize;
 use super::symbols::{BIT, cost};
 use super::{SpeedSettings, lossless};
@@ -264,11 +264,11 @@ impl FrameEncoder {
         if self.is_lossless {
             lossless::add(&levels, samples, *stride);
         } else if !levels.0.is_empty() {
-            let mut coefficients = [0; 1024];
-            let coefficients = &mut coefficients[..size.coded().area()];
-            dequantize(&levels, self.quantizer.steps(plane > 0, size, tx_type), size, coefficients);
-            let shape = Shape { size, tx_type, rows: size.coded().height(), depth: 8 };
-            inverse::add(coefficients, shape, samples, *stride, &mut Space::new());
+            let coefficients = &mut self.dequantized[..size.coded().area()];
+            let steps = self.quantizer.steps(plane > 0, size, tx_type);
+            let Extent { rows, magnitude } = dequantize(&levels, steps, size, coefficients);
+            let shape = Shape { size, tx_type, rows, depth: 8 };
+            self.transforms.add(coefficients, shape, magnitude, samples, *stride);
         }
         self.update_level_contexts(area, &levels);
         self.mark_decoded(area, true);

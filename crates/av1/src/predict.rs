@@ -48,6 +48,18 @@ type Edge<S> = [S; EDGE];
 /// Twice the longest side of a transform, and margins.
 const EDGE: usize = ORIGIN + 2 * 64 + 32;
 
+/// The taps of recursive filters, for each of the seven neighbours those of the eight samples.
+static TAPS: [[[i16; 8]; 7]; 5] = {
+    let mut taps = [[[0; 8]; 7]; 5];
+    let mut i = 0;
+    while i < 5 * 7 * 8 {
+        let (filter, near, sample) = (i / 56, i / 8 % 7, i % 8);
+        taps[filter][near][sample] = FILTER_INTRA_TAPS[filter][sample][near] as i16;
+        i += 1;
+    }
+    taps
+};
+
 /// The samples adjacent to a block.
 #[derive(Clone)]
 pub(super) struct Edges<S> {
@@ -186,8 +198,7 @@ impl<S: Sample> Edges<S> {
 
     /// The recursive intra prediction process (7.11.2.3): blocks of 4 by 2 from 7 neighbours.
     fn filtered(&self, filter: u8, w: usize, h: usize, out: &mut [S], stride: usize) {
-        let taps = &FILTER_INTRA_TAPS[usize::from(filter)];
-        let taps: [[i32; 8]; 7] = std::array::from_fn(|i| taps.map(|taps| taps[i].into()));
+        let taps = &TAPS[usize::from(filter)];
         // The samples above, from the corner on.
         let mut above = [S::default(); 33];
         above[..=w].copy_from_slice(&self.above[ORIGIN - 1..ORIGIN + w]);
@@ -199,14 +210,7 @@ impl<S: Sample> Edges<S> {
             for x in (0..w).step_by(4) {
                 let near: [S; 5] = std::array::from_fn(|i| above[x + i]);
                 let near = [near[0], near[1], near[2], near[3], near[4], beside[0], beside[1]];
-                let mut sums = [0i32; 8];
-                for (taps, sample) in taps.iter().zip(near) {
-                    let sample: i32 = sample.into();
-                    for (sum, tap) in sums.iter_mut().zip(taps) {
-                        *sum += tap * sample;
-                    }
-                }
-                let block = sums.map(|sum| S::clamped((sum + 8) >> 4, self.depth));
+                let block = S::filtered(near, taps, self.depth);
                 first[x..x + 4].copy_from_slice(&block[..4]);
                 second[x..x + 4].copy_from_slice(&block[4..]);
                 beside = [block[3], block[7]];
@@ -266,15 +270,14 @@ fn round_signed(value: i32, bits: u32) -> i32 {
 #[inline(always)]
 fn interpolate<S: Sample>(edge: &Edge<S>, base: i32, finer: bool, shift: i32, out: &mut [S]) {
     let start = (ORIGIN as i32 + base) as usize;
-    let (near, far) = (32 - shift as u32, shift as u32);
-    let blend = |a: S, b: S| S::of(((Into::<u32>::into(a) * near + Into::<u32>::into(b) * far + 16) >> 5) as i32);
+    let shift = shift as u16;
     if finer {
         for (sample, pair) in out.iter_mut().zip(edge[start..].as_chunks::<2>().0) {
-            *sample = blend(pair[0], pair[1]);
+            *sample = pair[0].between(pair[1], shift);
         }
     } else {
         for (sample, (a, b)) in out.iter_mut().zip(edge[start..].iter().zip(&edge[start + 1..])) {
-            *sample = blend(*a, *b);
+            *sample = a.between(*b, shift);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Rate-distortion optimized quantization.
 
 use super::coefficients::{
-    CoefContext, LARGE, Levels, Neighbours, SCANS, SMALL, base_offset, last_context, range_offset,
+    CoefContext, LARGE, Levels, Neighbours, PLACES, SCANS, SMALL, base_offset, last_context, range_offset,
 };
 use super::quantizer::Steps;
 use super::rates::{Costs, LevelCosts};
@@ -43,32 +43,35 @@ struct Choice {
 /// Chooses the optimal levels, by trying for each coefficient, from the last, the nearest level, the one below, and
 /// ending there.
 pub(super) fn quantize(task: Task<'_>) -> Quantized {
-    let (lost, largest) = task.all_lost();
+    let (lost, last) = task.all_lost();
     let none = Quantized { rate: task.costs.all_zero(task.context), distortion: lost, ..Quantized::default() };
-    if largest < 0.5 {
-        return none;
-    }
-    let some = if task.context.size.longest() <= 3 { task.levels::<SMALL>(lost) } else { task.levels::<LARGE>(lost) };
+    let Some(last) = last else { return none };
+    let is_small = task.context.size.longest() <= 3;
+    let some = if is_small { task.levels::<SMALL>(lost, last) } else { task.levels::<LARGE>(lost, last) };
     let total = |quantized: &Quantized| quantized.distortion + task.lambda * quantized.rate as f32;
     if total(&some) < total(&none) { some } else { none }
 }
 
 impl Task<'_> {
-    /// The distortion if all levels are zero, and the largest coefficient in steps.
-    fn all_lost(&self) -> (f32, f32) {
+    /// The distortion if all levels are zero, and the last scan index of a coefficient whose nearest level is not.
+    fn all_lost(&self) -> (f32, Option<usize>) {
+        let places = PLACES[self.context.size.transform_index()].as_chunks::<8>().0;
         // Eight partial sums, for vectorization.
-        let (mut lost, mut largest) = ([0.0f32; 8], [0.0f32; 8]);
+        let (mut lost, mut last) = ([0.0f32; 8], None);
         let values = self.coefficients.as_chunks::<8>().0.iter();
-        for ((values, weights), inverses) in
-            values.zip(self.steps.weight.as_chunks::<8>().0).zip(self.steps.inverse.as_chunks::<8>().0)
-        {
+        let steps = self.steps.weight.as_chunks::<8>().0.iter().zip(self.steps.inverse.as_chunks::<8>().0);
+        for ((values, (weights, inverses)), places) in values.zip(steps).zip(places) {
+            let mut rounded = [0.0f32; 8];
             for i in 0..8 {
                 lost[i] += values[i] * values[i] * weights[i];
-                let steps = values[i].abs() * inverses[i];
-                largest[i] = if steps > largest[i] { steps } else { largest[i] };
+                rounded[i] = values[i].abs() * inverses[i] + 0.5;
+            }
+            if rounded.iter().fold(false, |some, rounded| some | (*rounded >= 1.0)) {
+                let some = rounded.iter().zip(places).filter(|(rounded, _)| **rounded >= 1.0);
+                last = last.max(some.map(|(_, place)| usize::from(*place)).max());
             }
         }
-        (lost.iter().sum(), largest.into_iter().fold(0.0, f32::max))
+        (lost.iter().sum(), last)
     }
 
     #[inline(always)]
@@ -82,12 +85,11 @@ impl Task<'_> {
         error * error * self.steps.weight[position]
     }
 
-    /// The optimal levels of which at least one is not zero. `lost` is the distortion if all are.
-    fn levels<const N: usize>(&self, lost: f32) -> Quantized {
+    /// The optimal levels of which at least one is not zero. `lost` is the distortion if all are, and `last` the last scan
+    /// index of a coefficient whose nearest level is not.
+    fn levels<const N: usize>(&self, lost: f32, last: usize) -> Quantized {
         let size = self.context.size.coded();
         let scan = &SCANS[self.context.size.transform_index()];
-        let is_some = |position: &u16| self.nearest(usize::from(*position)) > 0;
-        let last = scan.iter().rposition(is_some).unwrap_or(0);
         let mut levels = vec![0i16; last + 1];
         let mut near = Neighbours::<N>::new(size);
         // The distortion of the coefficients after the current one if they are zeros, and the best choice for them.

@@ -3,8 +3,8 @@
 use super::context::LARGEST;
 use super::frame::Copied;
 use super::tile::Tile;
-use super::{DecodeError, coefficients, damaged, transform};
-use crate::inverse::{self, Shape, TxType};
+use super::{DecodeError, coefficients, damaged};
+use crate::inverse::{Shape, TxType};
 use crate::lossless;
 use crate::predict::{self, DC, FROM_LUMA, Mode, Place};
 use crate::sample::Sample;
@@ -740,11 +740,8 @@ impl<S: Sample> Tile<'_, S> {
                 let mut rows: [i32; 16] = std::array::from_fn(|i| values[i % 4 * 4 + i / 4] >> 2);
                 values.fill(0);
                 lossless::add_values(&mut rows, depth, out, stride);
-            } else if depth == 8 && transform::fits(tx_type, read.magnitude) && (tx_type, read.rows) != (TxType::DCT, 1)
-            {
-                transform::add(values, shape, out, stride, &mut self.space.transforms);
             } else {
-                inverse::add(values, shape, out, stride, &mut self.space.wide_transforms);
+                self.space.transforms.add(values, shape, read.magnitude, out, stride);
             }
         }
         self.above.level[plane][x..x + w].fill(context);

@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
+use super::Transforms;
 use super::probabilities::Probabilities;
 use super::symbols::Symbols;
-use super::transform;
 use crate::coefficients::{base_offset, last_context, range_offset, scan};
-use crate::inverse::{self, TxType};
+use crate::inverse::TxType;
 use crate::size::BlockSize;
 
 /// The width of a row of levels: the longest side that is coded, and the reach of contexts.
@@ -87,9 +87,7 @@ pub(super) struct Workspace {
     levels: Box<[u8; STRIDE * (32 + REACH)]>,
     /// The positions in scan order of levels that are not zero, last first.
     found: Box<[u16; 32 * 32]>,
-    pub(super) transforms: Box<transform::Space>,
-    /// For transforms whose values may not fit 16 bits.
-    pub(super) wide_transforms: Box<inverse::Space>,
+    pub(super) transforms: Transforms,
 }
 
 impl Workspace {
@@ -98,8 +96,7 @@ impl Workspace {
             coefficients: Box::new([0; 32 * 32]),
             levels: Box::new([0; STRIDE * (32 + REACH)]),
             found: Box::new([0; 32 * 32]),
-            transforms: Box::new(transform::Space::new()),
-            wide_transforms: Box::new(inverse::Space::new()),
+            transforms: Transforms::new(),
         }
     }
 }

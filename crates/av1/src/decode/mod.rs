@@ -36,6 +36,7 @@ use tile::{Buffers, Setting, Tile};
 
 use crate::sample::Sample;
 pub use headers::Sequence;
+pub(crate) use transform::Transforms;
 
 /// The error of decoding a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]

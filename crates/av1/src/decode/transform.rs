@@ -3,7 +3,7 @@
 //! Their results are those of [`inverse`](crate::inverse), which has 32 bits, where no value can be out of range.
 
 use super::lanes::Lanes;
-use crate::inverse::{Kind, Shape, TxType, cosine, reversed};
+use crate::inverse::{self, Kind, Shape, TxType, cosine, reversed};
 use crate::sample::Sample;
 
 /// The number of rows or columns that are transformed at once.
@@ -19,6 +19,37 @@ pub(super) struct Space {
 impl Space {
     pub(super) fn new() -> Self {
         Self { bands: [[Lanes::splat(0); 64]; 4], lanes: [Lanes::splat(0); 64] }
+    }
+}
+
+/// Inverse transforms with their buffers.
+pub(crate) struct Transforms {
+    narrow: Box<Space>,
+    /// For values that may not fit 16 bits.
+    wide: Box<inverse::Space>,
+}
+
+impl Transforms {
+    pub(crate) fn new() -> Self {
+        Self { narrow: Box::new(Space::new()), wide: Box::new(inverse::Space::new()) }
+    }
+
+    /// Adds the residual of `coefficients`, whose magnitudes sum up to `magnitude`, to samples (7.13.3). `coefficients` are
+    /// those of the coded part, column by column, and zero afterwards.
+    pub(crate) fn add<S: Sample>(
+        &mut self,
+        coefficients: &mut [i32],
+        shape: Shape,
+        magnitude: u32,
+        samples: &mut [S],
+        stride: usize,
+    ) {
+        let may_be_constant = (shape.tx_type, shape.rows) == (TxType::DCT, 1);
+        if shape.depth == 8 && fits(shape.tx_type, magnitude) && !may_be_constant {
+            add(coefficients, shape, samples, stride, &mut self.narrow);
+        } else {
+            inverse::add(coefficients, shape, samples, stride, &mut self.wide);
+        }
     }
 }
 
