@@ -14,6 +14,7 @@ use super::quantizer::Quantizer;
 use super::rates::Costs;
 use super::size::BlockSize;
 use super::symbols::cost;
+use super::tuning::Tuning;
 
 /// The side of a superblock in units of 4 luma samples.
 pub(super) const SUPERBLOCK: usize = 16;
@@ -151,6 +152,7 @@ pub(super) struct FrameEncoder {
     decoded: [[u32; SUPERBLOCK + 2]; 3],
     pub(super) probabilities: Probabilities,
     pub(super) costs: Costs,
+    pub(super) tuning: &'static Tuning,
     pub(super) quantizer: Rc<Quantizer>,
     /// The quantizer of the current superblock, and the last that was written.
     pub(super) quantizer_index: u8,
@@ -169,7 +171,14 @@ pub(super) struct FrameEncoder {
 
 impl FrameEncoder {
     /// The state before the first superblock. `units` are width and height in units of 4 luma samples.
-    pub(super) fn new(source: Vec<Plane>, units: [usize; 2], is_halved: bool, index: u8, with_matrices: bool) -> Self {
+    pub(super) fn new(
+        source: Vec<Plane>,
+        units: [usize; 2],
+        is_halved: bool,
+        index: u8,
+        tuning: &'static Tuning,
+        with_matrices: bool,
+    ) -> Self {
         let [columns, rows] = units;
         let mut probabilities = Probabilities::new(index);
         Self {
@@ -186,7 +195,8 @@ impl FrameEncoder {
             decoded: [[0; SUPERBLOCK + 2]; 3],
             costs: Costs::new(&mut probabilities),
             probabilities,
-            quantizer: Rc::new(Quantizer::new(index, with_matrices)),
+            quantizer: Rc::new(Quantizer::new(index, tuning, with_matrices)),
+            tuning,
             quantizer_index: index,
             written_quantizer_index: index,
             lambda: 0.0,

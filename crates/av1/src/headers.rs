@@ -1,7 +1,6 @@
 //! Open bitstream units and their headers (5.3 to 5.9).
 
 use super::frame::DELTA_SHIFT;
-use super::quantizer::LEVEL;
 
 /// A writer of bits, the highest first.
 #[derive(Default)]
@@ -37,7 +36,8 @@ pub(super) struct Headers {
     pub(super) colour: [u8; 3],
     /// `base_q_idx`.
     pub(super) quantizer: u8,
-    pub(super) with_matrices: bool,
+    /// The levels of the quantizer matrices of luma and of chroma, if there are matrices.
+    pub(super) matrices: Option<[u8; 2]>,
     /// Whether blocks may have palettes.
     pub(super) has_palettes: bool,
     /// The level of the deblocking filter, 0 to 63.
@@ -131,10 +131,9 @@ impl Headers {
         if !self.is_monochrome {
             bits.put(0, 2); // DeltaQUDc, DeltaQUAc
         }
-        bits.flag(self.with_matrices);
-        if self.with_matrices {
-            bits.put(LEVEL.into(), 4);
-            bits.put(LEVEL.into(), 4);
+        bits.flag(self.matrices.is_some());
+        for level in self.matrices.into_iter().flatten() {
+            bits.put(level.into(), 4); // qm_y, qm_u
         }
         bits.flag(false); // segmentation_enabled
         // Lossless frames have nothing to choose or to filter.

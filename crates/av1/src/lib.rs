@@ -87,6 +87,7 @@ mod sample;
 mod size;
 mod symbols;
 mod tables;
+mod tuning;
 mod write;
 
 #[cfg(test)]
@@ -158,7 +159,7 @@ fn headers(picture: &Picture<'_>, options: &EncodeOptions<'_>, filter: u8) -> He
         is_halved: picture.is_halved(),
         colour: [primaries, transfer, matrix],
         quantizer: options.quantizer,
-        with_matrices: options.has_matrices(),
+        matrices: options.has_matrices().then_some(options.tuning().matrices),
         has_palettes: options.has_palettes(),
         filter,
     }
@@ -175,7 +176,8 @@ fn code(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<(FrameEnco
     let with_matrices = options.has_matrices();
     let units = picture.size.map(|side| side.div_ceil(8) * 2);
     let source = (0..picture.planes().len()).map(|plane| padded(picture, plane)).collect();
-    let mut encoder = FrameEncoder::new(source, units, picture.is_halved(), quantizer, with_matrices);
+    let tuning = options.tuning();
+    let mut encoder = FrameEncoder::new(source, units, picture.is_halved(), quantizer, tuning, with_matrices);
     encoder.has_palettes = options.has_palettes();
     encoder.has_single_samples = options.content != Content::Natural;
     let mut quantizers = HashMap::new();
@@ -188,11 +190,13 @@ fn code(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<(FrameEnco
                 return Err(EncodeError::Cancelled);
             }
             let place = [column * 4, row * 4];
-            let index = adapt::quantizer(quantizer, &encoder.source[0], place, picture.size);
+            let index = adapt::quantizer(quantizer, tuning.boost, &encoder.source[0], place, picture.size);
             encoder.weights = Weights::new(&encoder.source[0], place, picture.size);
             encoder.quantizer_index = index;
-            encoder.quantizer =
-                quantizers.entry(index).or_insert_with(|| Rc::new(Quantizer::new(index, with_matrices))).clone();
+            encoder.quantizer = quantizers
+                .entry(index)
+                .or_insert_with(|| Rc::new(Quantizer::new(index, tuning, with_matrices)))
+                .clone();
             encoder.lambda = LAMBDA * step_of_samples(index).powi(2) / BIT as f32;
             encoder.costs = Costs::new(&mut encoder.probabilities);
             encoder.clear_decoded(row, column);

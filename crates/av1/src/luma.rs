@@ -10,9 +10,6 @@ use super::size::BlockSize;
 use super::symbols::{Sink, Tally};
 use super::{SpeedSettings, forward, lossless};
 
-/// The weight of a bit in SATD costs: the square root of its weight in squared errors, times this.
-const GUESS: f32 = 0.6;
-
 /// A candidate coding of the luma of a block.
 pub(super) struct Luma {
     pub(super) mode: Mode,
@@ -204,7 +201,7 @@ impl FrameEncoder {
     /// An estimate of a prediction's rate-distortion cost: the sum of absolute Hadamard-transformed differences (SATD),
     /// and `rate` bits of signalling.
     pub(super) fn satd_cost(&self, source: &[u8], prediction: &[u8], size: BlockSize, rate: u32) -> f32 {
-        hadamard(source, prediction, size) + self.lambda.sqrt() * GUESS * rate as f32
+        hadamard(source, prediction, size) + self.lambda.sqrt() * self.tuning.guess * rate as f32
     }
 
     /// The quantized levels of a transform block.

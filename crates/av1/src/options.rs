@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use super::tuning::Tuning;
+
 /// The quantizer below which all frequencies are quantized alike, because hardly anything is lost.
 const FINEST_WITH_MATRICES: u8 = 24;
 
@@ -186,6 +188,10 @@ impl<'a> EncodeOptions<'a> {
     /// Whether high frequencies are quantized more coarsely.
     pub(crate) const fn has_matrices(&self) -> bool {
         !matches!(self.content, Content::Lights) && self.quantizer >= FINEST_WITH_MATRICES
+    }
+
+    pub(crate) const fn tuning(&self) -> &'static Tuning {
+        if matches!(self.content, Content::Natural) { &Tuning::PHOTOGRAPHS } else { &Tuning::DRAWINGS }
     }
 
     /// The memory limit for writing the stream in bytes, which takes at most three times its length; the other memory

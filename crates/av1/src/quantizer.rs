@@ -4,9 +4,7 @@ use super::inverse::TxType;
 use super::matrices::matrix;
 use super::size::BlockSize;
 use super::tables::{AC_QUANTIZER, DC_QUANTIZER};
-
-/// The level of the quantizer matrices, from 0, the steepest, to 14; 15 stands for none.
-pub(super) const LEVEL: u8 = 2;
+use super::tuning::Tuning;
 
 /// The neutral entry of a quantizer matrix.
 const NEUTRAL: u8 = 32;
@@ -30,10 +28,12 @@ pub(super) struct Quantizer {
 
 impl Quantizer {
     /// Creates the quantizer for a `qindex`; with matrices, or with the same step for all frequencies.
-    pub(super) fn new(index: u8, with_matrices: bool) -> Self {
-        let of = |is_chroma, size| with_matrices.then(|| matrix(LEVEL, is_chroma, size));
+    pub(super) fn new(index: u8, tuning: &Tuning, with_matrices: bool) -> Self {
+        let of =
+            |is_chroma, size| with_matrices.then(|| matrix(tuning.matrices[usize::from(is_chroma)], is_chroma, size));
         let all = |is_chroma| BlockSize::transforms().map(|size| steps(size, index, of(is_chroma, size))).collect();
-        let all: [Vec<Steps>; 2] = [false, true].map(all);
+        let mut all: [Vec<Steps>; 2] = [false, true].map(all);
+        all[1].iter_mut().flat_map(|steps| &mut steps.weight).for_each(|weight| *weight *= tuning.chroma);
         let flat = BlockSize::transforms().zip(&all[0]).map(|(size, with_matrix)| {
             // A sample has a share in all frequencies.
             let mean = with_matrix.weight.iter().sum::<f32>() / with_matrix.weight.len() as f32;
