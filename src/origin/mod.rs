@@ -16,145 +16,38 @@ mod memory;
 mod overlays;
 mod pipeline;
 mod pool;
+mod request;
+mod response;
 mod settings;
 mod threads;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 
 pub use body::{Body, Frames, InMemory, Original};
 pub use conditional::{RangeRequest, Validators, content_range, range, unsatisfied_range};
+pub use request::OriginRequest;
+pub use response::{Content, OriginResponse, problem_response};
+pub(crate) use response::{IMAGE_QUALITY, Report, unsatisfiable};
 pub use settings::{ExposeMetadata, OriginSettings, SvgMode};
 
 pub use crate::telemetry::Metrics;
 
-use crate::codec::Format;
 use crate::error::{Code, Problem};
-use crate::query::{self, Anchor, Answer as Wanted, Download, FormatChoice, Gravity, Metadata, Transform};
+use crate::query::{self, Answer as Wanted, FormatChoice, Metadata, Transform};
 use crate::results::{self, Record};
 use crate::source::{Key, Located, ObjectMeta, Source, Sources};
 use crate::telemetry::{CacheResult, Cost, Gauge, Observation, Telemetry};
-use crate::transform::{Accepted, Likeness};
-use conditional::Variant;
+use crate::transform::Likeness;
 use flight::{Flights, Role};
-use overlays::RequestedOverlay;
 use pipeline::{Outcome, Pipeline, Reply};
-
-/// A request, independent of the handler's protocol.
-#[derive(Debug, Clone, Copy)]
-pub struct OriginRequest<'a> {
-    /// The method.
-    pub method: &'a Method,
-    /// The path as sent, percent-encoded.
-    pub path: &'a str,
-    /// The query as sent, without its `?`.
-    pub query: &'a str,
-    /// The headers.
-    pub headers: &'a HeaderMap,
-    /// The deadline of the handler, if that is earlier than the setting's.
-    pub deadline: Option<Instant>,
-    /// The id that is included in errors and in the log.
-    pub request_id: Option<&'a str>,
-}
-
-/// A response, independent of the handler's protocol.
-#[derive(Debug)]
-pub struct OriginResponse {
-    /// The status.
-    pub status: StatusCode,
-    /// The headers, without those that concern the connection.
-    pub headers: HeaderMap,
-    /// The body; empty for HEAD, whose headers are those of GET.
-    pub body: Body,
-    /// The problem, if the response is one.
-    pub problem: Option<Problem>,
-    /// The validators for preconditions.
-    pub validators: Validators,
-    /// The data for the log and the metrics.
-    pub(crate) report: Report,
-}
-
-/// The `Content-Security-Policy` of drawings, should something pass the sanitiser: a document without scripts, an origin,
-/// links and requests, whose own styles and embedded pictures work.
-const DRAWING_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox";
-
-/// The type and length of the body of a GET.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Content {
-    /// The media type.
-    pub media_type: &'static str,
-    /// The number of bytes.
-    pub length: u64,
-}
-
-impl OriginResponse {
-    /// A response without content.
-    fn empty_response(status: StatusCode, headers: HeaderMap) -> Self {
-        let (problem, validators, report) = (None, Validators::default(), Report::default());
-        Self { status, headers, body: Body::Empty, problem, validators, report }
-    }
-
-    /// A complete response with this content.
-    #[cfg(all(test, feature = "lambda"))]
-    pub(crate) fn whole(body: Body, content: Content) -> Self {
-        Self::empty_response(StatusCode::OK, HeaderMap::new()).with_content(body, content)
-    }
-
-    /// Adds a body, which for GET is all of `content`, and the headers that describe it.
-    fn with_content(mut self, body: Body, content: Content) -> Self {
-        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content.media_type));
-        self.headers.insert(header::CONTENT_LENGTH, content.length.into());
-        if content.media_type == Format::Svg.media_type() {
-            self.headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DRAWING_POLICY));
-        }
-        self.report.content = Some(content);
-        Self { body, ..self }
-    }
-
-    /// The content of the response to GET, even if this is the response to HEAD.
-    pub const fn content(&self) -> Option<Content> {
-        self.report.content
-    }
-
-    /// The given range of this response, which must be complete.
-    pub(crate) fn part(mut self, part: std::ops::Range<u64>) -> Self {
-        let Some(Content { media_type, length }) = self.content() else { return self };
-        self.headers.insert(header::CONTENT_RANGE, content_range(&part, length));
-        self.status = StatusCode::PARTIAL_CONTENT;
-        let content = Content { media_type, length: part.end - part.start };
-        let body = std::mem::replace(&mut self.body, Body::Empty).slice(part);
-        self.with_content(body, content)
-    }
-}
-
-/// The response to a range that starts after the end of `length` bytes.
-pub(crate) fn unsatisfiable(what: &str, length: u64) -> OriginResponse {
-    let problem = Problem::new(Code::RangeNotSatisfiable, format!("the {what} has {length} bytes"));
-    let mut response = problem_response(problem);
-    response.headers.insert(header::CONTENT_RANGE, unsatisfied_range(length));
-    response
-}
-
-/// The data about a response for the log and the metrics.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Report {
-    /// The canonical text of the query, if it is valid. It contains no credentials.
-    pub(crate) query: Option<String>,
-    /// Where a finished response came from.
-    pub(crate) cache: Option<CacheResult>,
-    pub(crate) cost: Cost,
-    /// The code of the problem, if the response is one, and what it says.
-    pub(crate) problem: Option<Code>,
-    pub(crate) reason: Option<String>,
-    /// The content of the response to GET.
-    pub(crate) content: Option<Content>,
-}
+use request::{ParsedRequest, accepted, host, variant};
+use response::{ascii, finished, made, named, original_response};
 
 /// A finished response, as it is cached.
 #[derive(Debug, Clone)]
@@ -164,53 +57,6 @@ struct Answer {
     /// What `q=auto` has led to.
     likeness: Option<Likeness>,
     cost: Cost,
-}
-
-/// A parsed request: original, version, transform, negotiated formats, variant of the entity tag, deadline.
-#[derive(Debug, Clone)]
-struct ParsedRequest {
-    located: Located,
-    version: Option<String>,
-    /// The presets that the query names.
-    presets: Vec<String>,
-    /// Whether the query names a revision of the original.
-    has_revision: bool,
-    /// Whether and under which name the client saves the response.
-    download: Option<Download>,
-    /// Without revision and download, which do not change the response's bytes.
-    transform: Transform,
-    overlay: Option<RequestedOverlay>,
-    accepted: Accepted,
-    /// Of the overlay as it was when its source was last asked.
-    variant: Variant,
-    deadline: Instant,
-    /// When the response must be there: later than `deadline`, if a fallback picture may have to be made in between.
-    end: Instant,
-}
-
-impl ParsedRequest {
-    /// Whether the focus that is stored with the original decides about the response.
-    fn uses_focus(&self) -> bool {
-        let is_automatic = self.transform.gravity == Gravity::Named(Anchor::Auto);
-        self.transform.answer == Wanted::Info || is_automatic
-    }
-
-    /// The same request, whose overlay has this entity tag.
-    fn with_overlay_tag(&self, tag: Option<String>, settings: &OriginSettings) -> Self {
-        let overlay = self.overlay.clone().map(|overlay| overlay.with_tag(tag));
-        let variant = variant(&self.transform, self.accepted, overlay.as_ref(), settings);
-        Self { overlay, variant, ..self.clone() }
-    }
-
-    /// Whether the variant is that of the response, unless the overlay has changed since its source was last asked.
-    fn has_known_variant(&self) -> bool {
-        self.overlay.as_ref().is_none_or(|overlay| overlay.tag.is_some())
-    }
-
-    /// The key by which equal requests are coalesced. A version may contain anything, but a key no NUL, and a variant is a digest.
-    fn id(&self) -> String {
-        format!("{}\n{}\0{}", self.variant.as_str(), self.located.id(), self.version.as_deref().unwrap_or_default())
-    }
 }
 
 /// Responds to requests for the originals of one source, or of several.
@@ -585,151 +431,4 @@ impl Origin {
         let tags = freshness::cache_tags(parsed.located.name(), &parsed.presets, &also);
         headers.insert(name.clone(), ascii(&tags));
     }
-}
-
-/// The host that a request was sent to, in lower case and without its port; `None` if it names none, or several.
-fn host(headers: &HeaderMap) -> Option<String> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return None };
-    let host = host.to_str().ok()?.to_ascii_lowercase();
-    // The address of IPv6 contains colons, too, and stands in brackets.
-    let end = host.rfind(']').map_or(0, |at| at + 1);
-    let name = host[end..].find(':').map_or(host.as_str(), |colon| &host[..end + colon]);
-    let name = name.strip_suffix('.').unwrap_or(name);
-    (!name.is_empty()).then(|| name.to_owned())
-}
-
-/// The original's compressed pixels, or the requested range of them (RFC 9110, 14.2).
-fn original_response(
-    request: OriginRequest<'_>,
-    validators: &Validators,
-    format: Format,
-    whole: Body,
-    mut headers: HeaderMap,
-) -> OriginResponse {
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let content = Content { media_type: format.media_type(), length: whole.len() };
-    let response = OriginResponse::empty_response(StatusCode::OK, headers).with_content(whole, content);
-    if *request.method != Method::GET {
-        return response;
-    }
-    match range(request.headers, &validators.tag, validators.modified, content.length) {
-        RangeRequest::All => response,
-        RangeRequest::Part(part) => response.part(part),
-        RangeRequest::Unsatisfiable => unsatisfiable("file", content.length),
-    }
-}
-
-/// The digest of everything that decides the bytes of a response besides the original.
-fn variant(
-    transform: &Transform,
-    accepted: Accepted,
-    overlay: Option<&RequestedOverlay>,
-    settings: &OriginSettings,
-) -> Variant {
-    let (expose, speed) = (settings.expose_metadata.name(), settings.avif_speed.to_string());
-    let setting = match transform.answer {
-        Wanted::Picture if transform.is_original() => None,
-        Wanted::Picture => Some(("avif_speed", speed.as_str())),
-        Wanted::Info => None,
-        Wanted::Metadata => Some(("expose_metadata", expose)),
-    };
-    let (query, accept) = (transform.canonical(), accepted.canonical());
-    let parts = [("query", query.as_str()), ("accept", accept.as_str())];
-    let svg = (settings.svg != SvgMode::Sanitize).then_some(("svg", settings.svg.name()));
-    let marks = (!settings.keep_ai_marks).then_some(("keep_ai_marks", "false"));
-    let fonts = fonts().map(|digest| format!("{digest:016x}"));
-    let fonts = fonts.as_deref().map(|digest| ("svg_fonts", digest));
-    let overlay = overlay.map(RequestedOverlay::id);
-    let overlay = overlay.as_deref().map(|id| ("overlay", id));
-    let rest = [svg, marks, fonts, overlay].into_iter().flatten();
-    Variant::new(&parts.into_iter().chain(setting).chain(rest).collect::<Vec<_>>())
-}
-
-/// A digest of the fonts for the text of drawings, if there are any.
-fn fonts() -> Option<u64> {
-    #[cfg(feature = "svg-text")]
-    return crate::codec::svg_fonts();
-    #[cfg(not(feature = "svg-text"))]
-    None
-}
-
-fn finished(answer: &Answer, body: Body, cache: CacheResult, headers: HeaderMap) -> OriginResponse {
-    let content = Content { media_type: answer.media_type, length: answer.bytes.len() as u64 };
-    made(content, answer.likeness, body, &server_timing(cache, answer), headers)
-}
-
-/// Adds the file name to a response whose type is known. A 304 needs none: the client keeps the one that it has.
-fn named(mut response: OriginResponse, parsed: &ParsedRequest) -> OriginResponse {
-    let content = response.content().filter(|_| response.problem.is_none());
-    if let Some(Content { media_type, .. }) = content {
-        let key = parsed.located.key().as_str();
-        let value = file_name::content_disposition(parsed.download.as_ref(), key, media_type);
-        response.headers.insert(header::CONTENT_DISPOSITION, value);
-    }
-    response
-}
-
-/// The header that says what `q=auto` has led to.
-pub(crate) const IMAGE_QUALITY: HeaderName = HeaderName::from_static("image-quality");
-
-/// A response that was computed from an original.
-fn made(
-    content: Content,
-    likeness: Option<Likeness>,
-    body: Body,
-    timing: &str,
-    mut headers: HeaderMap,
-) -> OriginResponse {
-    headers.insert("server-timing", ascii(timing));
-    if let Some(likeness) = likeness {
-        headers.insert(IMAGE_QUALITY, ascii(&likeness.to_string()));
-    }
-    OriginResponse::empty_response(StatusCode::OK, headers).with_content(body, content)
-}
-
-/// The formats that `Accept` allows; none unless the query leaves the choice of the format to the server.
-fn accepted(transform: &Transform, headers: &HeaderMap, formats: &[Format]) -> Accepted {
-    if transform.output.format != Some(FormatChoice::Auto) {
-        return Accepted::default();
-    }
-    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    Accepted::from_header(&values.collect::<Vec<_>>().join(","), formats)
-}
-
-/// Milliseconds by stage, for browsers' developer tools (W3C Server Timing).
-fn server_timing(cache: CacheResult, answer: &Answer) -> String {
-    if cache != CacheResult::Miss {
-        return format!("cache;desc={}", cache.name());
-    }
-    let mut text = String::new();
-    for (name, duration) in answer.cost.durations() {
-        let separator = if text.is_empty() { "" } else { ", " };
-        // Writing to a string does not fail.
-        let _ = write!(text, "{separator}{name};dur={:.3}", duration.as_secs_f64() * 1000.0);
-    }
-    text
-}
-
-/// A header value from ASCII text written by this crate.
-fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-/// Converts a problem into a response.
-pub fn problem_response(problem: Problem) -> OriginResponse {
-    let body = Body::Bytes(Bytes::from(problem.to_json().to_string()).into());
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(problem.cache_control()));
-    if let Some(seconds) = problem.retry_after() {
-        headers.insert(header::RETRY_AFTER, seconds.into());
-    }
-    if problem.code == Code::MethodNotAllowed {
-        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-    }
-    let content = Content { media_type: "application/problem+json", length: body.len() };
-    let mut response = OriginResponse::empty_response(problem.code.status(), headers).with_content(body, content);
-    response.report.problem = Some(problem.code);
-    response.problem = Some(problem);
-    response
 }
