@@ -131,25 +131,17 @@ struct Outcome {
     reckoned: u64,
 }
 
-/// Finds the least memory with which a picture is made, to a `STEP`th: up by halves until it suffices, then in between.
+/// Finds the least memory with which a picture is made, to a `STEP`th.
 fn outcome(original: &[u8], query: &str) -> Outcome {
-    let (mut refused, mut memory) = (0, SMALL / 8);
-    let mut made = loop {
+    let mut memory = SMALL / 8;
+    loop {
         match peak(original, query, memory) {
-            Ok(peak) => break Outcome { peak, reckoned: memory },
-            // Each refusal says how much more it takes for the step that was refused.
-            Err(needs) => (refused, memory) = (memory.max(needs - 1), needs.max(memory + memory / 2)),
+            Ok(peak) => return Outcome { peak, reckoned: memory },
+            // Each refusal says how much it takes for the step that was refused.
+            Err(needs) => memory = needs.max(memory + memory / STEP),
         }
         assert!(memory < 1 << 32, "{query}: no end is in sight");
-    };
-    while made.reckoned - refused > made.reckoned / STEP {
-        let memory = refused + (made.reckoned - refused) / 2;
-        match peak(original, query, memory) {
-            Ok(peak) => made = Outcome { peak, reckoned: memory },
-            Err(needs) => refused = memory.max(needs - 1),
-        }
     }
-    made
 }
 
 /// The most that is held while a picture is made with this memory, or how much more it needs.
