@@ -32,8 +32,10 @@ use tokio::time::Instant;
 pub use body::{Body, Frames, InMemory, Original};
 pub use conditional::{RangeRequest, Validators, content_range, range, unsatisfied_range};
 pub use request::OriginRequest;
+#[cfg(feature = "lambda")]
+pub(crate) use response::unsatisfiable;
 pub use response::{Content, OriginResponse, problem_response};
-pub(crate) use response::{IMAGE_QUALITY, Report, unsatisfiable};
+pub(crate) use response::{IMAGE_QUALITY, Report};
 pub use settings::{ExposeMetadata, OriginSettings, SvgMode};
 
 pub use crate::telemetry::Metrics;
