@@ -2,19 +2,16 @@
 //! and without transposing 16-bit numbers between the passes, since pairs of them stay next to each other.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_cvtsi128_si64, _mm_set_epi16, _mm_setzero_si128, _mm_unpackhi_epi16, _mm_unpackhi_epi64,
-    _mm_unpacklo_epi16, _mm256_add_epi32, _mm256_adds_epi16, _mm256_castsi128_si256, _mm256_castsi256_si128,
-    _mm256_cvtepu16_epi32, _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_madd_epi16, _mm256_packs_epi32,
-    _mm256_packus_epi16, _mm256_permute4x64_epi64, _mm256_set_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
-    _mm256_shuffle_epi8, _mm256_srai_epi32, _mm256_sub_epi32, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
-    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    __m128i, __m256i, _mm_cvtsi128_si64, _mm_setzero_si128, _mm_unpackhi_epi16, _mm_unpackhi_epi64, _mm_unpacklo_epi16,
+    _mm256_add_epi32, _mm256_adds_epi16, _mm256_castsi128_si256, _mm256_castsi256_si128, _mm256_cvtepu16_epi32,
+    _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_madd_epi16, _mm256_packs_epi32, _mm256_packus_epi16,
+    _mm256_permute4x64_epi64, _mm256_set_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_shuffle_epi8,
+    _mm256_srai_epi32, _mm256_sub_epi32, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32,
+    _mm256_unpacklo_epi64,
 };
 
-use super::idct::{BETWEEN, Block, EVEN, FIVE_EVEN, FIVE_ODD, FRACTION, GAIN, ODD};
-
-const ONE: i16 = 1 << FRACTION;
-const FIRST_PASS: i32 = (FRACTION - BETWEEN) as i32;
-const SECOND_PASS: i32 = (FRACTION + BETWEEN + GAIN) as i32;
+use super::idct::{Block, EVEN, FIVE_EVEN, FIVE_ODD, ODD};
+use super::idct_x86::{FIRST_PASS, ONE, SECOND_PASS, load};
 
 /// Writes the 8x8 samples of a block. `out` begins at its first sample; `stride` is the stride of a row.
 #[inline]
@@ -79,13 +76,6 @@ fn rows(block: &Block) -> [__m128i; 8] {
         *row = load(coefficients);
     }
     rows
-}
-
-/// Eight coefficients, compiled to a single load.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load(x: &[i16; 8]) -> __m128i {
-    _mm_set_epi16(x[7], x[6], x[5], x[4], x[3], x[2], x[1], x[0])
 }
 
 /// The coefficients of two rows in turn.

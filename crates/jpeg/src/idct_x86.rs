@@ -12,9 +12,9 @@ use super::idct::{
     BETWEEN, Block, EVEN, FIVE_EVEN, FIVE_ODD, FRACTION, GAIN, HALF_EVEN, HALF_ODD, ODD, THREE_EVEN, THREE_ODD,
 };
 
-const ONE: i16 = 1 << FRACTION;
-const FIRST_PASS: i32 = (FRACTION - BETWEEN) as i32;
-const SECOND_PASS: i32 = (FRACTION + BETWEEN + GAIN) as i32;
+pub(super) const ONE: i16 = 1 << FRACTION;
+pub(super) const FIRST_PASS: i32 = (FRACTION - BETWEEN) as i32;
+pub(super) const SECOND_PASS: i32 = (FRACTION + BETWEEN + GAIN) as i32;
 
 /// Writes the 8x8 samples of a block. `out` begins at its first sample; `stride` is the stride of a row.
 #[inline]
@@ -40,7 +40,7 @@ pub(super) fn full(block: &Block, out: &mut [u8], stride: usize) {
 /// Eight coefficients, compiled to a single load.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn load(x: &[i16; 8]) -> __m128i {
+pub(super) fn load(x: &[i16; 8]) -> __m128i {
     _mm_set_epi16(x[7], x[6], x[5], x[4], x[3], x[2], x[1], x[0])
 }
 
