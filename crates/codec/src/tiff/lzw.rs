@@ -1,16 +1,14 @@
 //! The LZW decoder of TIFF: codes of 9 to 12 bits, the high bits first, that grow one code early (TIFF 6.0, section
 //! 13).
 //!
-//! Decompressed bytes are read in pieces of any length. A table entry contains up to eight last bytes of its string,
-//! and the entry with the preceding bytes, so that most strings need a single copy.
+//! Decompressed bytes are read in pieces of any length. Most strings are short: a table of 64-bit words, which fits the
+//! cache, contains those of up to seven bytes whole, so that a code takes one load and one store. Longer ones stand in a second
+//! table, as their last bytes and the code of what precedes these.
 
 use std::io::{self, Read};
 
 const CLEAR: usize = 256;
 const END: usize = 257;
-
-/// The first entry that is composed of others.
-const FIRST: usize = 258;
 
 /// The length of the shortest and of the longest codes in bits.
 const SHORTEST: u32 = 9;
@@ -19,39 +17,94 @@ const LONGEST: u32 = 12;
 /// The maximum number of codes.
 const ENTRIES: usize = 1 << LONGEST;
 
-/// The number of bytes of a string that an entry contains itself.
+/// The number of bytes of a long string that its entry contains itself.
 const TAIL: usize = 8;
 
-/// The number of decompressed bytes that are buffered. A string may have as many bytes as there are entries.
+/// The number of codes of the longest kind that a word of 64 bits has behind up to seven bits of the code before.
+const CODES: usize = 4;
+
+/// The number of decompressed bytes after which decoding pauses. A string may have as many bytes as there are entries.
 const BUFFER: usize = 4 * ENTRIES;
+const BUFFER_LENGTH: usize = BUFFER + CODES * ENTRIES + TAIL;
 
 /// The memory of a reader in bytes.
-pub(super) const MEMORY: u64 = (ENTRIES * size_of::<Entry>() + BUFFER + ENTRIES + TAIL) as u64;
+pub(super) const MEMORY: u64 = (SLOTS * size_of::<Entry>() + ENTRIES * size_of::<Long>() + BUFFER_LENGTH) as u64;
 
+/// One entry more than there are codes: while the table is full, what each code would add is written there.
+const SLOTS: usize = ENTRIES + 1;
+
+/// A string of up to [`Entry::LONGEST`] bytes, the first of them lowest, with their number in the highest byte. If the number is zero,
+/// the string is longer: its first byte is followed by the index of its [`Long`].
 #[derive(Debug, Clone, Copy, Default)]
-struct Entry {
-    /// The last bytes of the string, the first of them lowest.
+struct Entry(u64);
+
+impl Entry {
+    const LONGEST: u64 = 7;
+    const LENGTH: u32 = 56;
+
+    fn of_byte(byte: u8) -> Self {
+        Self(u64::from(byte) | 1 << Self::LENGTH)
+    }
+
+    /// A string of which the first byte is that of this one.
+    fn long(self, index: usize) -> Self {
+        Self(self.first() | (index as u64) << 8)
+    }
+
+    /// The number of bytes, or zero for a long string.
+    #[inline]
+    fn length(self) -> u64 {
+        self.0 >> Self::LENGTH
+    }
+
+    #[inline]
+    fn first(self) -> u64 {
+        self.0 & 0xff
+    }
+
+    /// The index of the [`Long`], of a long string.
+    fn index(self) -> usize {
+        (self.0 >> 8) as usize
+    }
+
+    /// This string extended by a byte, or `None` if it would be a long one.
+    #[inline]
+    fn extended(self, byte: u64) -> Option<Self> {
+        (1..Self::LONGEST)
+            .contains(&self.length())
+            .then(|| Self((self.0 + (1 << Self::LENGTH)) | (byte << (8 * self.length()))))
+    }
+}
+
+/// A string of eight bytes and more.
+#[derive(Debug, Clone, Copy)]
+struct Long {
+    /// The last bytes, the first of them lowest.
     tail: u64,
-    /// The entry with the bytes before `tail`, if the string is longer than that.
+    /// The number of valid bytes of `tail`; all of them where another string begins with this one.
+    tail_length: u8,
+    /// What precedes `tail`: the index of another long string, or the code of seven bytes, if these are all.
     head: u16,
     /// The length of the string in bytes.
     length: u16,
-    /// The number of valid bytes of `tail`; all of them in entries that are heads.
-    tail_length: u8,
-    /// The first byte of the string.
-    first: u8,
 }
 
 /// A reader of the decompressed bytes of a strip or tile.
 pub(super) struct Lzw<'a> {
-    codes: Codes<'a>,
-    entries: Box<[Entry; ENTRIES]>,
-    /// The index of the next entry; [`ENTRIES`] when the table is full, which it stays until it is cleared.
+    input: &'a [u8],
+    /// The position of the next code in bits.
+    position: usize,
+    /// The length of the next code in bits.
+    width: u32,
+    entries: Box<[Entry; SLOTS]>,
+    longs: Vec<Long>,
+    /// The index of the entry that the next code completes. After a clearing it is one that no code refers to, since the first code
+    /// completes nothing; [`ENTRIES`] when the table is full, which it stays until it is cleared.
     next: usize,
-    /// The previous code, unless the table was cleared after it.
-    previous: Option<usize>,
+    /// The previous code, or any one after a clearing.
+    previous: usize,
     /// Decompressed bytes, of which those in `ready` have not been read.
-    buffer: Box<[u8; BUFFER + ENTRIES + TAIL]>,
+    buffer: Box<[u8; BUFFER_LENGTH]>,
     ready: std::ops::Range<usize>,
     state: State,
 }
@@ -64,60 +117,21 @@ enum State {
     Damaged,
 }
 
-/// A reader of the codes in the compressed bytes.
-#[derive(Clone, Copy)]
-struct Codes<'a> {
-    input: &'a [u8],
-    /// Bits that were read from the input and not used yet, the next one highest.
-    bits: u64,
-    bit_count: u32,
-    /// The length of the next code in bits.
-    width: u32,
-}
-
-impl Codes<'_> {
-    /// Returns the next code, or `None` at the end of the input.
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        if self.bit_count < self.width && !self.refill() {
-            return None;
-        }
-        let code = (self.bits >> (64 - self.width)) as usize;
-        self.bits <<= self.width;
-        self.bit_count -= self.width;
-        Some(code)
-    }
-
-    /// Reads bytes from the input; returns whether there are enough bits for a code. Called when there are fewer.
-    #[inline]
-    fn refill(&mut self) -> bool {
-        if let Some((word, rest)) = self.input.split_first_chunk::<4>() {
-            self.bits |= u64::from(u32::from_be_bytes(*word)) << (32 - self.bit_count);
-            self.bit_count += 32;
-            self.input = rest;
-            return true;
-        }
-        while let [byte, rest @ ..] = self.input {
-            self.bits |= u64::from(*byte) << (56 - self.bit_count);
-            self.bit_count += 8;
-            self.input = rest;
-        }
-        self.bit_count >= self.width
-    }
-}
-
 impl<'a> Lzw<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
-        let mut entries = Box::new([Entry::default(); ENTRIES]);
+        let mut entries = Box::new([Entry::default(); SLOTS]);
         for (byte, entry) in (0..=255).zip(entries.iter_mut()) {
-            *entry = Entry { tail: u64::from(byte), head: 0, length: 1, tail_length: 1, first: byte };
+            *entry = Entry::of_byte(byte);
         }
         Self {
-            codes: Codes { input, bits: 0, bit_count: 0, width: SHORTEST },
+            input,
+            position: 0,
+            width: SHORTEST,
             entries,
-            next: FIRST,
-            previous: None,
-            buffer: Box::new([0; BUFFER + ENTRIES + TAIL]),
+            longs: Vec::new(),
+            next: END,
+            previous: 0,
+            buffer: Box::new([0; BUFFER_LENGTH]),
             ready: 0..0,
             state: State::Going,
         }
@@ -126,73 +140,119 @@ impl<'a> Lzw<'a> {
     /// Refills the buffer after it has been read.
     fn decode(&mut self) {
         // Local variables are kept in registers.
-        let (mut codes, mut next, mut previous) = (self.codes, self.next, self.previous);
-        let (entries, buffer) = (&mut *self.entries, &mut *self.buffer);
+        let (mut position, mut width, mut next, mut previous) = (self.position, self.width, self.next, self.previous);
+        let (input, entries, buffer, longs) = (self.input, &mut *self.entries, &mut *self.buffer, &mut self.longs);
+        let mut before = entries[previous];
+        let mut last = last_of(width);
         let mut end = 0;
-        self.state = loop {
+        self.state = 'codes: loop {
             if end >= BUFFER {
                 break State::Going;
             }
-            let Some(code) = codes.next() else { break State::Ended };
-            match code {
-                CLEAR => {
-                    (codes.width, next, previous) = (SHORTEST, FIRST, None);
-                    continue;
-                }
-                END => break State::Ended,
-                _ => {}
-            }
-            match previous {
-                // A code may refer to the entry that it creates: its string begins like the previous one.
-                Some(before) if code <= next => {
-                    let begins_like = if code < next { code } else { before };
-                    if next < ENTRIES {
-                        let byte = entries[begins_like % ENTRIES].first;
-                        entries[next] = extended(entries, before, byte);
-                        next += 1;
-                        // One code earlier than the table requires.
-                        if next + 1 == 1 << codes.width && codes.width < LONGEST {
-                            codes.width += 1;
-                        }
+            let (mut bits, codes) = if let Some(word) = input.get(position / 8..).and_then(<[u8]>::first_chunk) {
+                (u64::from_be_bytes(*word) << (position % 8), CODES)
+            } else if position + width as usize <= 8 * input.len() {
+                let (mut word, rest) = ([0; 8], &input[position / 8..]);
+                word[..rest.len()].copy_from_slice(rest);
+                (u64::from_be_bytes(word) << (position % 8), 1)
+            } else {
+                break State::Ended;
+            };
+            for _ in 0..codes {
+                let code = (bits >> (u64::BITS - width)) as usize;
+                bits <<= width;
+                position += width as usize;
+                match code {
+                    CLEAR => {
+                        longs.clear();
+                        (width, next, previous, before) = (SHORTEST, END, 0, entries[0]);
+                        last = last_of(width);
+                        continue;
                     }
+                    END => break 'codes State::Ended,
+                    _ if code > next => break 'codes State::Damaged,
+                    _ => {}
                 }
-                None if code < CLEAR => {}
-                _ => break State::Damaged,
+                // A code may refer to the entry that it completes: its string begins like the previous one.
+                let byte = if code < next { entries[code] } else { before }.first();
+                entries[next] = match before.extended(byte) {
+                    Some(entry) => entry,
+                    None => extended(longs, previous, before, byte),
+                };
+                if next < last {
+                    next += 1;
+                } else if width < LONGEST {
+                    next += 1;
+                    width += 1;
+                    last = last_of(width);
+                }
+                before = entries[code];
+                if before.length() == 0 {
+                    end = put(entries, longs, before, buffer, end);
+                } else if let Some(out) = buffer[end..].first_chunk_mut() {
+                    // Bytes beyond the end are overwritten later, or not read.
+                    *out = before.0.to_le_bytes();
+                    end += before.length() as usize;
+                }
+                previous = code;
             }
-            end = put(entries, code, buffer, end);
-            previous = Some(code);
         };
-        (self.codes, self.next, self.previous) = (codes, next, previous);
+        (self.position, self.width, self.next, self.previous) = (position, width, next, previous);
         self.ready = 0..end;
     }
 }
 
-/// The string of an entry, extended by a byte.
-#[inline]
-fn extended(entries: &[Entry; ENTRIES], before: usize, byte: u8) -> Entry {
-    let start = entries[before % ENTRIES];
-    let length = start.length + 1;
-    if usize::from(start.tail_length) < TAIL {
-        let tail = start.tail | u64::from(byte) << (8 * start.tail_length);
-        Entry { tail, tail_length: start.tail_length + 1, length, ..start }
-    } else {
-        Entry { tail: u64::from(byte), tail_length: 1, first: start.first, head: before as u16, length }
-    }
+/// The last entry that is completed by codes of this many bits: one before the table requires longer ones, but none beyond it.
+fn last_of(width: u32) -> usize {
+    if width < LONGEST { (1 << width) - 2 } else { ENTRIES }
 }
 
-/// Writes a string at a position of the buffer, and returns the position after it.
+/// The string of a code, which has seven bytes or more, extended by a byte.
 #[inline]
-fn put(entries: &[Entry; ENTRIES], code: usize, buffer: &mut [u8], position: usize) -> usize {
-    let mut entry = &entries[code % ENTRIES];
-    let end = position + usize::from(entry.length);
-    let mut start = end - usize::from(entry.tail_length);
+fn extended(longs: &mut Vec<Long>, code: usize, string: Entry, byte: u64) -> Entry {
+    // Of a full table, only one string more is never looked up.
+    if longs.len() == ENTRIES {
+        return Entry::default();
+    }
+    let long = if string.length() > 0 {
+        Long { tail: byte, tail_length: 1, head: code as u16, length: Entry::LONGEST as u16 + 1 }
+    } else {
+        let start = longs[string.index()];
+        let length = start.length + 1;
+        if usize::from(start.tail_length) < TAIL {
+            Long {
+                tail: start.tail | byte << (8 * start.tail_length),
+                tail_length: start.tail_length + 1,
+                length,
+                ..start
+            }
+        } else {
+            Long { tail: byte, tail_length: 1, head: string.index() as u16, length }
+        }
+    };
+    longs.push(long);
+    string.long(longs.len() - 1)
+}
+
+/// Writes a long string at a position of the buffer, and returns the position after it.
+#[inline]
+fn put(entries: &[Entry; SLOTS], longs: &[Long], string: Entry, buffer: &mut [u8], position: usize) -> usize {
+    let mut long = &longs[string.index()];
+    let end = position + usize::from(long.length);
+    let mut start = end - usize::from(long.tail_length);
     // From the last bytes to the first. Bytes beyond the end are overwritten later, or not read.
     while let Some(out) = buffer[start..].first_chunk_mut::<TAIL>() {
-        *out = entry.tail.to_le_bytes();
-        if start <= position {
+        *out = long.tail.to_le_bytes();
+        let head = usize::from(long.head);
+        if start < position + TAIL {
+            let ([bytes @ .., _], Some(out)) = (entries[head].0.to_le_bytes(), buffer[position..].first_chunk_mut())
+            else {
+                break;
+            };
+            *out = bytes;
             break;
         }
-        entry = &entries[usize::from(entry.head) % ENTRIES];
+        long = &longs[head];
         start -= TAIL;
     }
     end
