@@ -22,6 +22,7 @@ mod ico;
 mod jpeg;
 #[cfg(feature = "jxl")]
 mod jxl;
+mod lzw;
 mod oriented;
 mod palette;
 mod png;

@@ -1,34 +1,20 @@
 //! The LZW decoder of GIF: codes of up to 12 bits, the low bits first (GIF89a, appendix F).
 //!
 //! Each new string is the previous one and the first byte of the one after it, which are next to each other in what was
-//! decoded. So a table entry is a place and a length there. It also has the first bytes, so that most strings are written
-//! by one store that waits for nothing before it.
+//! decoded. So a long string is a place and a length there. Most strings are short, and written by one store that
+//! waits for nothing before it: a table of 64-bit words contains them whole.
 
+use crate::lzw::{ENTRIES, Entry, LONGEST, SLOTS};
 use crate::{Cancellation, Error};
 
-/// The length of the longest codes in bits.
-const LONGEST: u32 = 12;
-
-/// The number of bytes that an entry has, and that are copied at once.
+/// The number of bytes that are copied at once.
 const STEP: usize = 8;
 
-/// A string of decoded bytes.
+/// Where in the decoded bytes a long string is.
 #[derive(Debug, Clone, Copy, Default)]
-struct Piece {
-    /// The first bytes, the first of them lowest, and zeros behind the last one.
-    head: u64,
+struct Place {
     start: u32,
-    /// The length; 0 if there is no string.
     length: u32,
-}
-
-impl Piece {
-    /// This string and a byte behind it.
-    #[inline(always)]
-    fn extended(self, byte: u64) -> Self {
-        let added = if self.length < STEP as u32 { byte << (8 * self.length) } else { 0 };
-        Self { head: self.head | added, length: self.length + 1, ..self }
-    }
 }
 
 /// Why no further bytes are decoded.
@@ -68,34 +54,42 @@ struct Decoder<'o> {
     out: &'o mut [u8],
     /// The number of decoded bytes.
     end: usize,
-    pieces: Box<[Piece; 1 << LONGEST]>,
-    /// The next code to be defined; the table may be full, and stays so until it is cleared.
+    entries: Box<[Entry; SLOTS]>,
+    /// The long strings, by their codes.
+    places: Box<[Place; SLOTS]>,
+    /// The code that the next one defines. After a clearing it is the end code, whose entry is never read, since the first code defines nothing;
+    /// [`ENTRIES`] when the table is full, which it stays until it is cleared.
     next: usize,
-    previous: Piece,
+    /// The string of the previous code, or any one after a clearing.
+    previous: Entry,
+    /// Where that string begins in the decoded bytes.
+    start: usize,
     /// Bits that were read and not used yet, the next one lowest.
     bits: u64,
     bit_count: u32,
     /// The length of the next code in bits.
     width: u32,
+    /// The last code that is defined by codes of this length.
+    last: usize,
     state: State,
 }
 
 impl<'o> Decoder<'o> {
     fn new(literal_bits: u32, out: &'o mut [u8]) -> Self {
-        let mut pieces = Box::new([Piece::default(); 1 << LONGEST]);
-        for (literal, piece) in (0..1u64 << literal_bits).zip(pieces.iter_mut()) {
-            *piece = Piece { head: literal & 0xff, start: 0, length: 1 };
-        }
+        let entries = Entry::table(1 << literal_bits);
         Self {
             literal_bits,
             out,
             end: 0,
-            pieces,
-            next: (1 << literal_bits) + 2,
-            previous: Piece::default(),
+            previous: entries[0],
+            start: 0,
+            entries,
+            places: Box::new([Place::default(); SLOTS]),
+            next: (1 << literal_bits) + 1,
             bits: 0,
             bit_count: 0,
             width: literal_bits + 1,
+            last: first_last(literal_bits),
             state: State::Going,
         }
     }
@@ -104,8 +98,9 @@ impl<'o> Decoder<'o> {
     fn read(&mut self, mut input: &[u8]) {
         let clear = 1 << self.literal_bits;
         // Local variables are kept in registers.
-        let Self { mut end, mut next, mut previous, mut bits, mut bit_count, mut width, .. } = *self;
-        let (out, pieces) = (&mut *self.out, &mut *self.pieces);
+        let Self { mut end, mut next, mut previous, mut start, mut bits, mut bit_count, mut width, mut last, .. } =
+            *self;
+        let (out, entries, places) = (&mut *self.out, &mut *self.entries, &mut *self.places);
         self.state = loop {
             if end >= out.len() {
                 break State::Ended;
@@ -129,54 +124,61 @@ impl<'o> Decoder<'o> {
                 if code > clear {
                     break State::Ended;
                 }
-                (width, next, previous) = (self.literal_bits + 1, clear + 2, Piece::default());
+                (width, last) = (self.literal_bits + 1, first_last(self.literal_bits));
+                (next, previous) = (clear + 1, entries[0]);
                 continue;
             }
-            let has_previous = previous.length > 0;
-            let mut piece = pieces[code % pieces.len()];
-            if code >= next {
-                // A code may refer to the entry that it defines: its string begins like the previous one.
-                if code > next || !has_previous {
-                    break State::Damaged;
-                }
-                piece = previous.extended(previous.head & 0xff);
+            if code > next {
+                break State::Damaged;
             }
-            if let Some(place) = pieces.get_mut(next).filter(|_| has_previous) {
-                *place = previous.extended(piece.head & 0xff);
+            // A code may refer to the entry that it defines: its string begins like the previous one.
+            let byte = if code < next { entries[code] } else { previous }.first();
+            entries[next] = previous.extended(byte).unwrap_or_else(|| {
+                places[next] = Place { start: start as u32, length: (end - start + 1) as u32 };
+                previous.long(0)
+            });
+            if next < last {
                 next += 1;
-                if next >> width > 0 && width < LONGEST {
-                    width += 1;
-                }
+            } else if width < LONGEST {
+                (next, width) = (next + 1, width + 1);
+                last = if width < LONGEST { (1 << width) - 1 } else { ENTRIES };
             }
-            previous = Piece { start: end as u32, ..piece };
-            end = put(out, piece, end);
+            (previous, start) = (entries[code], end);
+            end = match out[end..].first_chunk_mut() {
+                Some(head) if previous.length() > 0 => {
+                    // Bytes behind the last one are overwritten later.
+                    *head = previous.0.to_le_bytes();
+                    end + previous.length() as usize
+                }
+                _ if previous.length() > 0 => put(out, previous, end),
+                _ => copy(out, places[code], end),
+            };
         };
-        (self.end, self.next, self.previous) = (end, next, previous);
-        (self.bits, self.bit_count, self.width) = (bits, bit_count, width);
+        (self.end, self.next, self.previous, self.start) = (end, next, previous, start);
+        (self.bits, self.bit_count, self.width, self.last) = (bits, bit_count, width, last);
     }
 }
 
-/// Writes as much of a string as there is room for behind the decoded bytes, and returns their new number.
-#[inline(always)]
-fn put(out: &mut [u8], piece: Piece, end: usize) -> usize {
-    let length = piece.length as usize;
-    let Some(head) = out[end..].first_chunk_mut::<STEP>() else {
-        return copy(out, piece, end);
-    };
-    // Bytes behind the last one are overwritten later.
-    *head = piece.head.to_le_bytes();
-    if length <= STEP { end + length } else { copy(out, piece, end) }
+/// The last code that is defined by codes of the first length.
+fn first_last(literal_bits: u32) -> usize {
+    let (clear, longest) = (1 << literal_bits, (1 << (literal_bits + 1)) - 1);
+    if literal_bits + 1 < LONGEST { longest.max(clear + 2) } else { ENTRIES }
 }
 
-/// As [`put`], for long strings, and for the last ones.
+/// Writes as much of a short string as there is room for behind the decoded bytes, and returns their new number.
 #[inline(never)]
-fn copy(out: &mut [u8], piece: Piece, end: usize) -> usize {
-    let (start, length) = (piece.start as usize, piece.length as usize);
+fn put(out: &mut [u8], string: Entry, end: usize) -> usize {
+    let new_end = (end + string.length() as usize).min(out.len());
+    out[end..new_end].iter_mut().zip(string.0.to_le_bytes()).for_each(|(to, from)| *to = from);
+    new_end
+}
+
+/// As [`put`], for long strings.
+fn copy(out: &mut [u8], place: Place, end: usize) -> usize {
+    let (start, length) = (place.start as usize, place.length as usize);
     let new_end = (end + length).min(out.len());
-    let head = piece.head.to_le_bytes();
-    out[end..new_end].iter_mut().zip(head).for_each(|(to, from)| *to = from);
     // The last byte may be the first one of what is copied, which is there by now.
-    for offset in (STEP..length).step_by(STEP) {
+    for offset in (0..length).step_by(STEP) {
         let (from, to) = (start + offset, end + offset);
         if end - start >= STEP && to + STEP <= out.len() {
             out.copy_within(from..from + STEP, to);

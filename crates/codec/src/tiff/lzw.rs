@@ -7,15 +7,13 @@
 
 use std::io::{self, Read};
 
+use crate::lzw::{ENTRIES, Entry, LONGEST, SLOTS};
+
 const CLEAR: usize = 256;
 const END: usize = 257;
 
-/// The length of the shortest and of the longest codes in bits.
+/// The length of the shortest codes in bits.
 const SHORTEST: u32 = 9;
-const LONGEST: u32 = 12;
-
-/// The maximum number of codes.
-const ENTRIES: usize = 1 << LONGEST;
 
 /// The number of bytes of a long string that its entry contains itself.
 const TAIL: usize = 8;
@@ -29,52 +27,6 @@ const BUFFER_LENGTH: usize = BUFFER + CODES * ENTRIES + TAIL;
 
 /// The memory of a reader in bytes.
 pub(super) const MEMORY: u64 = (SLOTS * size_of::<Entry>() + ENTRIES * size_of::<Long>() + BUFFER_LENGTH) as u64;
-
-/// One entry more than there are codes: while the table is full, what each code would add is written there.
-const SLOTS: usize = ENTRIES + 1;
-
-/// A string of up to [`Entry::LONGEST`] bytes, the first of them lowest, with their number in the highest byte. If the number is zero,
-/// the string is longer: its first byte is followed by the index of its [`Long`].
-#[derive(Debug, Clone, Copy, Default)]
-struct Entry(u64);
-
-impl Entry {
-    const LONGEST: u64 = 7;
-    const LENGTH: u32 = 56;
-
-    fn of_byte(byte: u8) -> Self {
-        Self(u64::from(byte) | 1 << Self::LENGTH)
-    }
-
-    /// A string of which the first byte is that of this one.
-    fn long(self, index: usize) -> Self {
-        Self(self.first() | (index as u64) << 8)
-    }
-
-    /// The number of bytes, or zero for a long string.
-    #[inline]
-    fn length(self) -> u64 {
-        self.0 >> Self::LENGTH
-    }
-
-    #[inline]
-    fn first(self) -> u64 {
-        self.0 & 0xff
-    }
-
-    /// The index of the [`Long`], of a long string.
-    fn index(self) -> usize {
-        (self.0 >> 8) as usize
-    }
-
-    /// This string extended by a byte, or `None` if it would be a long one.
-    #[inline]
-    fn extended(self, byte: u64) -> Option<Self> {
-        (1..Self::LONGEST)
-            .contains(&self.length())
-            .then(|| Self((self.0 + (1 << Self::LENGTH)) | (byte << (8 * self.length()))))
-    }
-}
 
 /// A string of eight bytes and more.
 #[derive(Debug, Clone, Copy)]
@@ -119,15 +71,11 @@ enum State {
 
 impl<'a> Lzw<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
-        let mut entries = Box::new([Entry::default(); SLOTS]);
-        for (byte, entry) in (0..=255).zip(entries.iter_mut()) {
-            *entry = Entry::of_byte(byte);
-        }
         Self {
             input,
             position: 0,
             width: SHORTEST,
-            entries,
+            entries: Entry::table(CLEAR),
             longs: Vec::new(),
             next: END,
             previous: 0,
