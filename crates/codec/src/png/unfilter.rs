@@ -11,6 +11,9 @@ const LANES: usize = 16;
 /// The number of vectors that are processed beside each other, so that the steps of one fill the pauses of the other.
 const VECTORS: usize = 2;
 
+/// The number of rows that are processed together, of pixels of up to four bytes.
+const MOST_ROWS: usize = VECTORS * LANES / 4;
+
 /// The length of rows in bytes below which they are processed one by one: there must be more pixels than rows.
 const SHORT: usize = 128;
 
@@ -66,7 +69,7 @@ impl Unfilter {
     const fn rows_at_once_of(line: usize, pixel: usize) -> usize {
         match pixel {
             _ if line >= LONG => 1,
-            0..=4 => VECTORS * LANES / 4,
+            0..=4 => MOST_ROWS,
             _ => VECTORS * LANES / 8,
         }
     }
@@ -191,60 +194,78 @@ impl<const PIXEL: usize, const LANE: usize> Together<'_, PIXEL, LANE> {
         let pixels = line / PIXEL;
         let (top, rows) = rows.split_at_mut(line);
         let (mut left, mut corner) = ([Lanes::zero(); VECTORS], [Lanes::zero(); VECTORS]);
-        // A lane may reach into the pixels behind: at both ends pixels are read and written exactly.
         let behind = VECTORS * LANES / LANE - 1;
-        let (raw_stride, stride) = (line + 1 - PIXEL, line - PIXEL);
-        for step in 0..pixels + behind {
-            let before = left;
-            if step < behind || step >= pixels - LANE {
-                let pixel_of = |row: usize| step.checked_sub(row).filter(|at| *at < pixels);
-                for vector in 0..VECTORS {
-                    let first = vector * LANES / LANE;
-                    let mut raw = [0; LANES];
-                    for (row, lanes) in (first..).zip(raw.chunks_exact_mut(LANE)) {
-                        if let Some(at) = pixel_of(row) {
-                            lanes[..PIXEL].copy_from_slice(&filtered[row * (line + 1) + 1 + at * PIXEL..][..PIXEL]);
-                        }
-                    }
-                    let mut above = [0; 8];
-                    if vector > 0 {
-                        above = last_of::<LANE>(before[vector - 1]).to_le_bytes();
-                    } else if let Some(at) = pixel_of(0) {
-                        above[..PIXEL].copy_from_slice(&top[at * PIXEL..][..PIXEL]);
-                    }
-                    let above = behind_first::<LANE>(before[vector], u64::from_le_bytes(above));
-                    let predicted =
-                        masks[vector].predict::<ALL_PAETH, HAS_AVERAGE>(before[vector], above, corner[vector]);
-                    corner[vector] = above;
-                    let mut bytes = [0; LANES];
-                    let this = gather::<LANE>(&raw, |row| row * LANE).plus(predicted);
-                    scatter::<LANE>(this, &mut bytes, |row| row * LANE);
-                    for (row, lanes) in (first..).zip(bytes.chunks_exact_mut(LANE)) {
-                        match pixel_of(row) {
-                            Some(at) => rows[row * line + at * PIXEL..][..PIXEL].copy_from_slice(&lanes[..PIXEL]),
-                            // To the left of the first pixel are zeros.
-                            None => lanes.fill(0),
-                        }
-                    }
-                    left[vector] = gather::<LANE>(&bytes, |row| row * LANE);
-                }
-                continue;
-            }
-            // Each row is a pixel behind the one above it.
-            let (raw_start, start) = (1 + step * PIXEL, step * PIXEL);
+        // A lane may reach into the pixels behind: at both ends pixels are read and written exactly.
+        let at_an_end = |step: usize, rows: &mut [u8], left: &mut [Lanes; VECTORS], corner: &mut [Lanes; VECTORS]| {
+            let before = *left;
+            let pixel_of = |row: usize| step.checked_sub(row).filter(|at| *at < pixels);
             for vector in 0..VECTORS {
                 let first = vector * LANES / LANE;
-                let raw = gather::<LANE>(filtered, |row| raw_start + (first + row) * raw_stride);
+                let mut raw = [0; LANES];
+                for (row, lanes) in (first..).zip(raw.chunks_exact_mut(LANE)) {
+                    if let Some(at) = pixel_of(row) {
+                        lanes[..PIXEL].copy_from_slice(&filtered[row * (line + 1) + 1 + at * PIXEL..][..PIXEL]);
+                    }
+                }
+                let mut above = [0; 8];
+                if vector > 0 {
+                    above = last_of::<LANE>(before[vector - 1]).to_le_bytes();
+                } else if let Some(at) = pixel_of(0) {
+                    above[..PIXEL].copy_from_slice(&top[at * PIXEL..][..PIXEL]);
+                }
+                let above = behind_first::<LANE>(before[vector], u64::from_le_bytes(above));
+                let predicted = masks[vector].predict::<ALL_PAETH, HAS_AVERAGE>(before[vector], above, corner[vector]);
+                corner[vector] = above;
+                let mut bytes = [0; LANES];
+                scatter::<LANE>(gather_rows::<LANE>(&raw).plus(predicted), |row, lane| {
+                    bytes[row * LANE..][..LANE].copy_from_slice(&lane[..LANE]);
+                });
+                for (row, lanes) in (first..).zip(bytes.chunks_exact_mut(LANE)) {
+                    match pixel_of(row) {
+                        Some(at) => rows[row * line + at * PIXEL..][..PIXEL].copy_from_slice(&lanes[..PIXEL]),
+                        // To the left of the first pixel are zeros.
+                        None => lanes.fill(0),
+                    }
+                }
+                left[vector] = gather_rows::<LANE>(&bytes);
+            }
+        };
+        for step in 0..behind {
+            at_an_end(step, rows, &mut left, &mut corner);
+        }
+        // Each row is a pixel behind the one above it. Slices of one length that begin at the first step have one check of bounds.
+        let end = pixels - LANE;
+        let length = (end - behind - 1) * PIXEL + LANE;
+        let above_all = &top[behind * PIXEL..][..length];
+        let (mut inputs, mut outputs) = (filtered.chunks_exact(line + 1), rows.chunks_exact_mut(line));
+        let mut starts = (0..=behind).rev().map(|pixel| pixel * PIXEL);
+        let mut skewed: [(&[u8], &mut [u8]); MOST_ROWS] =
+            std::array::from_fn(|_| match (starts.next(), inputs.next(), outputs.next()) {
+                (Some(start), Some(input), Some(output)) => {
+                    (&input[1 + start..][..length], &mut output[start..][..length])
+                }
+                _ => Default::default(),
+            });
+        for at in (0..length - LANE + 1).step_by(PIXEL) {
+            let before = left;
+            for vector in 0..VECTORS {
+                let rows = &mut skewed[vector * LANES / LANE..][..LANES / LANE];
+                let raw = gather::<LANE>(|row| &rows[row].0[..length][at..]);
                 let above = match vector.checked_sub(1) {
-                    None => long_or_word::<LANE>(top, step * PIXEL),
+                    None => long_or_word::<LANE>(&above_all[at..]),
                     Some(vector) => last_of::<LANE>(before[vector]),
                 };
                 let above = behind_first::<LANE>(before[vector], above);
                 left[vector] =
                     raw.plus(masks[vector].predict::<ALL_PAETH, HAS_AVERAGE>(before[vector], above, corner[vector]));
                 corner[vector] = above;
-                scatter::<LANE>(left[vector], rows, |row| start + (first + row) * stride);
+                scatter::<LANE>(left[vector], |row, lane| {
+                    rows[row].1[..length][at..][..LANE].copy_from_slice(&lane[..LANE]);
+                });
             }
+        }
+        for step in end..pixels + behind {
+            at_an_end(step, rows, &mut left, &mut corner);
         }
     }
 }
@@ -266,7 +287,7 @@ impl Masks {
             for (lanes, row) in bytes.chunks_exact_mut(LANE).zip(filtered.chunks_exact(line + 1)) {
                 lanes.fill(if filters.contains(&row[0]) { 0xff } else { 0 });
             }
-            gather::<LANE>(&bytes, |row| row * LANE)
+            gather_rows::<LANE>(&bytes)
         };
         Self {
             left: mask(&[SUB, AVERAGE, PAETH]),
@@ -307,31 +328,29 @@ fn paeth_lanes(left: Lanes, above: Lanes, corner: Lanes) -> Lanes {
     to_left.equals(to_left.min(least)).select(left, other)
 }
 
-/// The bytes of each row's pixel, which begin at `start(row)`.
+/// The bytes of each row's pixel, with which `of(row)` begins.
 #[inline(always)]
-fn gather<const LANE: usize>(bytes: &[u8], start: impl Fn(usize) -> usize) -> Lanes {
+fn gather<'b, const LANE: usize>(of: impl Fn(usize) -> &'b [u8]) -> Lanes {
     if LANE == 4 {
-        Lanes::from_words([word(bytes, start(0)), word(bytes, start(1)), word(bytes, start(2)), word(bytes, start(3))])
+        Lanes::from_words([0, 1, 2, 3].map(|row| word(of(row))))
     } else {
-        Lanes::from_longs([long(bytes, start(0)), long(bytes, start(1))])
+        Lanes::from_longs([0, 1].map(|row| long(of(row))))
     }
 }
 
-/// Writes the bytes of each row's pixel.
+/// As [`gather`], of pixels one behind the other.
 #[inline(always)]
-fn scatter<const LANE: usize>(lanes: Lanes, bytes: &mut [u8], start: impl Fn(usize) -> usize) {
+fn gather_rows<const LANE: usize>(bytes: &[u8; LANES]) -> Lanes {
+    gather::<LANE>(|row| &bytes[row * LANE..])
+}
+
+/// Gives the bytes of each row's pixel to `put(row, bytes)`, the first `LANE` of eight.
+#[inline(always)]
+fn scatter<const LANE: usize>(lanes: Lanes, mut put: impl FnMut(usize, [u8; 8])) {
     if LANE == 4 {
-        for (row, word) in lanes.to_words().into_iter().enumerate() {
-            if let Some(place) = bytes.get_mut(start(row)..).and_then(<[u8]>::first_chunk_mut) {
-                *place = word.to_le_bytes();
-            }
-        }
+        (0..).zip(lanes.to_words()).for_each(|(row, word)| put(row, u64::from(word).to_le_bytes()));
     } else {
-        for (row, long) in lanes.to_longs().into_iter().enumerate() {
-            if let Some(place) = bytes.get_mut(start(row)..).and_then(<[u8]>::first_chunk_mut) {
-                *place = long.to_le_bytes();
-            }
-        }
+        (0..).zip(lanes.to_longs()).for_each(|(row, long)| put(row, long.to_le_bytes()));
     }
 }
 
@@ -348,18 +367,18 @@ fn last_of<const LANE: usize>(rows: Lanes) -> u64 {
 }
 
 #[inline(always)]
-fn long_or_word<const LANE: usize>(bytes: &[u8], at: usize) -> u64 {
-    if LANE == 4 { u64::from(word(bytes, at)) } else { long(bytes, at) }
+fn long_or_word<const LANE: usize>(bytes: &[u8]) -> u64 {
+    if LANE == 4 { u64::from(word(bytes)) } else { long(bytes) }
 }
 
 #[inline(always)]
-fn word(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u32::from_le_bytes(*word))
+fn word(bytes: &[u8]) -> u32 {
+    bytes.first_chunk().map_or(0, |word| u32::from_le_bytes(*word))
 }
 
 #[inline(always)]
-fn long(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |long| u64::from_le_bytes(*long))
+fn long(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |long| u64::from_le_bytes(*long))
 }
 
 #[cfg(test)]
