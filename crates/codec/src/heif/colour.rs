@@ -147,7 +147,7 @@ fn affine(meaning: Nclx, description: &Description, max: f32) -> Option<Affine> 
         // Green, blue, red.
         0 => {
             let row = |place: usize| {
-                let mut row = [0.0, 0.0, 0.0, 0.5 - zero * max / span];
+                let mut row = [0.0, 0.0, 0.0, -zero * max / span];
                 row[place] = max / span;
                 row
             };
@@ -163,7 +163,7 @@ fn affine(meaning: Nclx, description: &Description, max: f32) -> Option<Affine> 
     };
     Some(matrix.map(|[y, u, v]| {
         let [y, u, v] = [y * max / span, u * max / chroma_span, v * max / chroma_span];
-        [y, u, v, 0.5 - y * zero - (u + v) * middle]
+        [y, u, v, -y * zero - (u + v) * middle]
     }))
 }
 
@@ -213,24 +213,36 @@ struct Store<'r, T, const N: usize> {
     out: &'r mut [T],
 }
 
-/// An output sample. Conversion from floating point saturates.
+/// An output sample.
 trait Sample: Copy {
-    fn from_float(value: f32) -> Self;
+    const MAX: f32;
+
+    fn from_bits(bits: u32) -> Self;
 }
 
 impl Sample for u8 {
+    const MAX: f32 = EIGHT;
+
     #[inline(always)]
-    fn from_float(value: f32) -> Self {
-        value as Self
+    fn from_bits(bits: u32) -> Self {
+        bits as Self
     }
 }
 
 impl Sample for u16 {
+    const MAX: f32 = SIXTEEN;
+
     #[inline(always)]
-    fn from_float(value: f32) -> Self {
-        value as Self
+    fn from_bits(bits: u32) -> Self {
+        bits as Self
     }
 }
+
+/// The pixels that are converted together: too many for the compiler to unroll the loop, which it vectorizes instead.
+const TOGETHER: usize = 64;
+
+/// A float of this size has no fraction, and the integer in its lower bits.
+const INTEGERS: f32 = 8_388_608.0;
 
 impl<T: Sample, const N: usize> Kernel for Store<'_, T, N> {
     type Output = ();
@@ -238,11 +250,20 @@ impl<T: Sample, const N: usize> Kernel for Store<'_, T, N> {
     #[inline(always)]
     fn run(self) {
         let Self { rows: [luma, blue, red], to_rgb, out } = self;
-        let pixels = out.as_chunks_mut::<N>().0.iter_mut();
         let used = if N < 3 { 1 } else { 3 };
-        for (((pixel, y), u), v) in pixels.zip(luma).zip(blue).zip(red) {
-            for (sample, row) in pixel.iter_mut().zip(to_rgb).take(used) {
-                *sample = T::from_float(row[0] * y + row[1] * u + row[2] * v + row[3]);
+        let rows = luma.chunks(TOGETHER).zip(blue.chunks(TOGETHER)).zip(red.chunks(TOGETHER));
+        for (pixels, ((luma, blue), red)) in out.as_chunks_mut::<N>().0.chunks_mut(TOGETHER).zip(rows) {
+            let mut planes = [[0; TOGETHER]; 3];
+            for (plane, row) in planes.iter_mut().zip(to_rgb).take(used) {
+                for (((bits, y), u), v) in plane.iter_mut().zip(luma).zip(blue).zip(red) {
+                    let value = row[0] * y + row[1] * u + row[2] * v + row[3];
+                    *bits = (value.clamp(0.0, T::MAX) + INTEGERS).to_bits();
+                }
+            }
+            for (i, pixel) in pixels.iter_mut().take(TOGETHER).enumerate() {
+                for (sample, plane) in pixel.iter_mut().zip(&planes).take(used) {
+                    *sample = T::from_bits(plane[i]);
+                }
             }
         }
     }
