@@ -179,8 +179,12 @@ impl Encoder for Avif {
                 Content::Drawing | Content::Coloured => av1::Content::Drawing,
                 Content::Lights { .. } => av1::Content::Lights,
             };
+            let source = match content {
+                av1::Content::Natural => Source::Photograph(colours),
+                _ => Source::Colour(colours),
+            };
             let how = How { sampling, content };
-            image(Source::Colour(colours), how, &options, rest, cancellation)?
+            image(source, how, &options, rest, cancellation)?
         };
         if !raster.channels().has_alpha() {
             return file(&colour, None, budget);

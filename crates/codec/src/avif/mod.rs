@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod source;
+mod subsampled;
 mod write;
 
 pub(super) use encode::Avif;

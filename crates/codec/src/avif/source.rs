@@ -1,5 +1,6 @@
 //! The encoder's input: luma and chroma of one cell of a picture, from pixels or from planes.
 
+use super::subsampled;
 use crate::{Error, Raster, Samples};
 
 /// The source of the samples.
@@ -7,6 +8,8 @@ use crate::{Error, Raster, Samples};
 pub(super) enum Source<'r> {
     /// The colours of pixels, or their grey.
     Colour(&'r Raster),
+    /// The same of a photograph.
+    Photograph(&'r Raster),
     /// The alpha of pixels.
     Alpha(&'r Raster),
     /// Luma and two chroma planes at half its size, ready to be encoded.
@@ -53,7 +56,8 @@ impl Source<'_> {
         let band = match self {
             // Chroma before upsampling.
             Self::Planes(_) if sampling == Sampling::Full => Sampling::Halved.samples(cell) / 6,
-            Self::Colour(_) if sampling != Sampling::Grey => cell[0] as u64 * BAND,
+            Self::Photograph(_) if sampling == Sampling::Halved => subsampled::memory(cell),
+            Self::Colour(_) | Self::Photograph(_) if sampling != Sampling::Grey => cell[0] as u64 * BAND,
             _ => 0,
         };
         sampling.samples(cell) + band
@@ -61,7 +65,7 @@ impl Source<'_> {
 
     pub(super) fn size(&self) -> [u32; 2] {
         let raster = match self {
-            Self::Colour(raster) | Self::Alpha(raster) => raster,
+            Self::Colour(raster) | Self::Photograph(raster) | Self::Alpha(raster) => raster,
             Self::Planes([luma, ..]) => luma,
         };
         [raster.width(), raster.height()]
@@ -81,13 +85,18 @@ impl Source<'_> {
                 std::iter::once(pixels(luma, cell, grey)).chain(chromas).collect()
             }
             Self::Alpha(raster) => Ok(vec![pixels(raster, cell, alpha)?]),
-            Self::Colour(raster) if sampling == Sampling::Grey => Ok(vec![pixels(raster, cell, grey)?]),
-            Self::Colour(raster) if sampling == Sampling::Rgb => {
+            Self::Photograph(raster) if sampling == Sampling::Halved => subsampled::planes(raster, cell),
+            Self::Colour(raster) | Self::Photograph(raster) if sampling == Sampling::Grey => {
+                Ok(vec![pixels(raster, cell, grey)?])
+            }
+            Self::Colour(raster) | Self::Photograph(raster) if sampling == Sampling::Rgb => {
                 let channels =
                     [|pixel: &[u8]| bytes(pixel)[1], |pixel: &[u8]| bytes(pixel)[2], |pixel: &[u8]| bytes(pixel)[0]];
                 channels.into_iter().map(|channel| pixels(raster, cell, channel)).collect()
             }
-            Self::Colour(raster) => luma_and_chroma(raster, cell, if sampling == Sampling::Halved { 2 } else { 1 }),
+            Self::Colour(raster) | Self::Photograph(raster) => {
+                luma_and_chroma(raster, cell, if sampling == Sampling::Halved { 2 } else { 1 })
+            }
         }
     }
 }
@@ -100,7 +109,7 @@ fn alpha(pixel: &[u8]) -> u8 {
     pixel.last().copied().unwrap_or(255)
 }
 
-fn colour(pixel: &[u8]) -> [i32; 3] {
+pub(super) fn colour(pixel: &[u8]) -> [i32; 3] {
     bytes(pixel).map(i32::from)
 }
 
@@ -112,7 +121,7 @@ fn bytes(pixel: &[u8]) -> [u8; 3] {
 }
 
 /// Reads the pixels of a cell with `read`.
-fn pixels<T: Copy + Default>(raster: &Raster, cell: Cell, read: fn(&[u8]) -> T) -> Result<Vec<T>, Error> {
+pub(super) fn pixels<T: Copy + Default>(raster: &Raster, cell: Cell, read: fn(&[u8]) -> T) -> Result<Vec<T>, Error> {
     let Samples::U8(samples) = raster.samples() else {
         return Err(Error::Internal("the encoder of AV1 takes samples of 8 bits"));
     };

@@ -1,0 +1,189 @@
+//! Luma and chroma at half resolution of photographs, such that the picture that decoders interpolate is near the original.
+//!
+//! Interpolation blurs chroma, which is sharpened beforehand. What is still lost of it changes the brightness of saturated
+//! edges, which luma makes up for.
+
+use super::source::{Cell, colour, pixels};
+use crate::{Error, Raster};
+
+/// The fractional bits of chroma before rounding.
+const FRACTION: u32 = 4;
+
+/// The share of what interpolation loses that is added to chroma. More of it costs more bits than it is worth.
+const SHARPENING: f32 = 0.5;
+
+/// How much red, green and blue contribute to brightness, as SSIMULACRA2 sees it.
+const BRIGHTNESS: [f32; 3] = [0.3, 0.622, 0.078];
+
+/// The maximum change of luma.
+const MOST: f32 = 24.0;
+
+/// The memory of [`planes`] in bytes for a cell, besides its result.
+pub(super) fn memory([width, height]: [usize; 2]) -> u64 {
+    let halved = (width.div_ceil(2) * height.div_ceil(2)) as u64;
+    // Chroma before rounding, two rows of pixels as integers, and interpolated rows.
+    2 * halved * size_of::<i16>() as u64 + (width as u64 + 2) * (24 + 16)
+}
+
+/// Planes of luma, and of chroma at half resolution.
+pub(super) fn planes(raster: &Raster, cell: Cell) -> Result<Vec<Vec<u8>>, Error> {
+    let [width, height] = [cell.width, cell.height].map(|side| side.div_ceil(2));
+    let rows = |y: usize, height: usize| pixels(raster, Cell { y: cell.y + y, height, ..cell }, colour);
+    let mut means = [(); 2].map(|()| Vec::with_capacity(width * height));
+    for y in (0..cell.height).step_by(2) {
+        let band = rows(y, 2.min(cell.height - y))?;
+        for x in (0..cell.width).step_by(2) {
+            let square = band.chunks_exact(cell.width).flat_map(|row| &row[x..(x + 2).min(cell.width)]);
+            for (means, mean) in means.iter_mut().zip(mean(square)) {
+                means.push(mean);
+            }
+        }
+    }
+    let chromas = means.map(|means| sharpened(&means, width, height));
+    let mut lumas = Vec::with_capacity(cell.width * cell.height);
+    let mut near = [(); 2].map(|()| Interpolated::new(width));
+    for y in 0..cell.height {
+        for (near, chroma) in near.iter_mut().zip(&chromas) {
+            near.set(chroma, y);
+        }
+        let [blue, red] = &near;
+        let chroma = blue.row.iter().zip(&red.row);
+        lumas.extend(rows(y, 1)?.into_iter().zip(chroma).map(|(pixel, (blue, red))| luma_beside(pixel, *blue, *red)));
+    }
+    let [blue, red] = chromas;
+    Ok(vec![lumas, blue, red])
+}
+
+/// Both chroma values of the mean of some pixels, from 0 on, with [`FRACTION`] fractional bits.
+fn mean<'p>(pixels: impl Iterator<Item = &'p [i32; 3]>) -> [i16; 2] {
+    let ([mut r, mut g, mut b], mut count) = ([0; 3], 0);
+    for pixel in pixels {
+        r += pixel[0];
+        g += pixel[1];
+        b += pixel[2];
+        count += 1;
+    }
+    let scaled = |sum: i32| ((sum / count + (128 << 16) + (1 << (15 - FRACTION))) >> (16 - FRACTION)) as i16;
+    [scaled(-11_059 * r - 21_709 * g + 32_768 * b), scaled(32_768 * r - 27_439 * g - 5_329 * b)]
+}
+
+/// Rounds chroma, sharpened by what is lost if it is interpolated and averaged again: the sample itself has a weight of 6/8
+/// in each direction then, and its neighbours of 1/8.
+fn sharpened(means: &[i16], width: usize, height: usize) -> Vec<u8> {
+    const SCALE: f32 = 1.0 / (1 << FRACTION) as f32;
+    let mut samples = Vec::with_capacity(width * height);
+    let mut sums = vec![0.0; width + 2];
+    for y in 0..height {
+        let line = |y: usize| &means[y * width..(y + 1) * width];
+        let lines = line(y.saturating_sub(1)).iter().zip(line(y)).zip(line((y + 1).min(height - 1)));
+        for (sum, ((above, here), below)) in sums[1..].iter_mut().zip(lines) {
+            *sum = f32::from(*above) + 6.0 * f32::from(*here) + f32::from(*below);
+        }
+        (sums[0], sums[width + 1]) = (sums[1], sums[width]);
+        samples.extend(line(y).iter().zip(sums.windows(3)).map(|(here, near)| {
+            let (here, blurred) = (f32::from(*here), (near[0] + 6.0 * near[1] + near[2]) / 64.0);
+            (SCALE * (here + SHARPENING * (here - blurred)) + 0.5) as u8
+        }));
+    }
+    samples
+}
+
+/// A row of chroma as decoders interpolate it: samples are centred between those of luma.
+struct Interpolated {
+    /// Deviations from grey.
+    row: Vec<f32>,
+    /// Sums of two rows, with a margin of a sample.
+    sums: Vec<u16>,
+}
+
+impl Interpolated {
+    fn new(width: usize) -> Self {
+        Self { row: vec![0.0; 2 * width], sums: vec![0; width + 2] }
+    }
+
+    /// Interpolates a row of luma's resolution.
+    fn set(&mut self, chroma: &[u8], y: usize) {
+        let width = self.sums.len() - 2;
+        let line = |y: usize| &chroma[y * width..(y + 1) * width];
+        let last = chroma.len() / width - 1;
+        let other = if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) };
+        for ((sum, near), far) in self.sums[1..].iter_mut().zip(line(y / 2)).zip(line(other)) {
+            *sum = 3 * u16::from(*near) + u16::from(*far);
+        }
+        (self.sums[0], self.sums[width + 1]) = (self.sums[1], self.sums[width]);
+        for (pair, near) in self.row.as_chunks_mut::<2>().0.iter_mut().zip(self.sums.windows(3)) {
+            *pair = [near[0], near[2]].map(|far| f32::from(3 * near[1] + far) / 16.0 - 128.0);
+        }
+    }
+}
+
+/// Luma that makes a pixel as bright as the original beside chroma that is interpolated: a step of Newton's method from its
+/// luma, with squares of samples for light.
+fn luma_beside(pixel: [i32; 3], blue: f32, red: f32) -> u8 {
+    let [r, g, b] = pixel.map(|sample| sample as f32);
+    let exact = 0.299 * r + 0.587 * g + 0.114 * b;
+    let shown = [exact + 1.402 * red, exact - 0.344_136 * blue - 0.714_136 * red, exact + 1.772 * blue];
+    let (mut difference, mut slope) = (0.0, 1.0);
+    for ((wanted, shown), weight) in [r, g, b].into_iter().zip(shown).zip(BRIGHTNESS) {
+        let shown = shown.clamp(0.0, 255.0);
+        difference += weight * (wanted * wanted - shown * shown);
+        slope += weight * 2.0 * shown;
+    }
+    (exact + (difference / slope).clamp(-MOST, MOST) + 0.5) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Channels, Samples};
+
+    fn planes_of(width: usize, height: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Vec<Vec<u8>> {
+        let samples = (0..width * height).flat_map(|i| pixel(i % width, i / width)).collect();
+        let raster = Raster::new(width as u32, height as u32, Channels::Rgb, Samples::U8(samples)).unwrap();
+        planes(&raster, Cell { x: 0, y: 0, width, height }).unwrap()
+    }
+
+    #[test]
+    fn grey_stays_as_it_is() {
+        for (width, height) in [(1, 1), (2, 3), (17, 8)] {
+            let grey = |x, y| ((x * 31 + y * 57) % 256) as u8;
+            let planes = planes_of(width, height, |x, y| [grey(x, y); 3]);
+            let luma: Vec<u8> = (0..width * height).map(|i| grey(i % width, i / width)).collect();
+            assert_eq!(planes[0], luma, "{width}x{height}");
+            assert!(planes[1..].iter().flatten().all(|chroma| *chroma == 128), "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn areas_of_one_colour_are_exact() {
+        for (pixel, converted) in
+            [([255, 0, 0], [76, 85, 255]), ([0, 0, 255], [29, 255, 107]), ([9, 80, 40], [54, 120, 96])]
+        {
+            let planes = planes_of(6, 5, |_, _| pixel);
+            for (plane, value) in planes.iter().zip(converted) {
+                assert!(plane.iter().all(|sample| sample.abs_diff(value) <= 1), "{pixel:?} {planes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn saturated_edges_keep_their_brightness() {
+        // Red up to a column that is not between two samples of chroma, and blue.
+        let [red, blue] = [[230, 20, 30], [30, 40, 220]];
+        let planes = planes_of(16, 4, |x, _| if x < 7 { red } else { blue });
+        let brightness = |[r, g, b]: [f32; 3]| 0.3 * r * r + 0.622 * g * g + 0.078 * b * b;
+        let shown = |x: usize| {
+            let chroma = |plane: &[u8]| {
+                let far = if x.is_multiple_of(2) { (x / 2).saturating_sub(1) } else { (x / 2 + 1).min(7) };
+                (3.0 * f32::from(plane[x / 2]) + f32::from(plane[far])) / 4.0 - 128.0
+            };
+            let (y, cb, cr) = (f32::from(planes[0][x]), chroma(&planes[1]), chroma(&planes[2]));
+            brightness([y + 1.402 * cr, y - 0.344 * cb - 0.714 * cr, y + 1.772 * cb].map(|v| v.clamp(0.0, 255.0)))
+        };
+        for x in 4..12 {
+            let wanted = brightness((if x < 7 { red } else { blue }).map(f32::from));
+            let ratio = (shown(x) / wanted).sqrt();
+            assert!((0.9..1.1).contains(&ratio), "column {x}: {ratio}");
+        }
+    }
+}
