@@ -1,5 +1,7 @@
 //! Crop and resize in one pass: a Lanczos filter with a support of three lobes, on premultiplied alpha.
 
+use std::ops::BitAnd;
+
 use fast_image_resize::images::TypedImage;
 use fast_image_resize::pixels::{U8x2, U8x4};
 use fast_image_resize::{MulDiv, PixelTrait};
@@ -93,9 +95,23 @@ pub(super) fn is_opaque(raster: &Raster) -> bool {
     let count = raster.channels().count();
     match raster.samples() {
         _ if !raster.channels().has_alpha() => true,
-        Samples::U8(samples) => samples.iter().skip(count - 1).step_by(count).all(|alpha| *alpha == u8::MAX),
-        Samples::U16(samples) => samples.iter().skip(count - 1).step_by(count).all(|alpha| *alpha == u16::MAX),
+        Samples::U8(samples) => all_last_are(samples, count, u8::MAX),
+        Samples::U16(samples) => all_last_are(samples, count, u16::MAX),
     }
+}
+
+/// Whether the last of every `count` samples, 2 or 4, is the maximum. Samples are combined a vector at a time, and looked at
+/// once in a while.
+fn all_last_are<T: Copy + PartialEq + BitAnd<Output = T>>(samples: &[T], count: usize, max: T) -> bool {
+    let is_last_max = |samples: &[T]| samples.iter().skip(count - 1).step_by(count).all(|alpha| *alpha == max);
+    let (vectors, rest) = samples.as_chunks::<64>();
+    vectors.chunks(64).all(|vectors| {
+        let mut common = [max; 64];
+        for vector in vectors {
+            common.iter_mut().zip(vector).for_each(|(common, sample)| *common = *common & *sample);
+        }
+        is_last_max(&common)
+    }) && is_last_max(rest)
 }
 
 /// The conversion of colours between straight and premultiplied alpha.
@@ -161,6 +177,24 @@ mod tests {
     fn raster(width: u32, channels: Channels, samples: Vec<u8>) -> Raster {
         let height = samples.len() as u32 / width / channels.count() as u32;
         Raster::new(width, height, channels, Samples::U8(samples)).unwrap()
+    }
+
+    #[test]
+    fn one_pixel_that_is_not_opaque_is_found_anywhere() {
+        // Several groups of vectors, and samples behind them.
+        let (width, height) = (70, 40);
+        let count = width * height;
+        for at in (0..count).step_by(37).chain([count - 1]) {
+            for (channels, n) in [(Channels::La, 2), (Channels::Rgba, 4)] {
+                let alpha = |i: usize, least| if i % n < n - 1 || i / n != at { 255 } else { least };
+                let picture = |least: u8| (0..count * n).map(|i| alpha(i, least)).collect::<Vec<u8>>();
+                let raster = |samples| Raster::new(width as u32, height as u32, channels, samples).unwrap();
+                assert!(is_opaque(&raster(Samples::U8(picture(255)))));
+                assert!(!is_opaque(&raster(Samples::U8(picture(254)))), "{at}");
+                let deep = |least| picture(least).into_iter().map(|sample| u16::from(sample) * 257).collect();
+                assert!(!is_opaque(&raster(Samples::U16(deep(127)))), "{at}");
+            }
+        }
     }
 
     #[test]
