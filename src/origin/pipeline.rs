@@ -4,7 +4,7 @@
 //! Headers and metadata are processed by a separate pool, so that originals without parameters do not wait for
 //! pictures.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -12,21 +12,23 @@ use tokio::time::Instant;
 use super::body::{Body, CHUNK, InMemory, Original, sniffed};
 use super::conditional::entity_tag;
 use super::download::{Downloads, Look};
+use super::job::{Job, refused};
 use super::memory::{Account, Room};
+use super::outcome::{Outcome, Reply, StoredAnswer};
 use super::overlays::{FoundOverlay, Overlays, ReadOverlay};
 use super::pool::{Load, Place, Pool};
-use super::{Answer, ExposeMetadata, OriginSettings, ParsedRequest, SvgMode};
-use crate::codec::{self, Cancellation, Cores, Format};
+use super::{Answer, OriginSettings, ParsedRequest, SvgMode};
+use crate::codec::{self, Format};
 use crate::error::{Code, Problem};
 use crate::memory_cache::MemoryCache;
-use crate::metadata::{self, Rewrite};
+use crate::metadata;
 use crate::query::{Answer as Wanted, Focus, Hdr};
 use crate::results::{
     Claim, Content as StoredContent, Decision, Finished, Lookup, Record, ResultId, Results, Stats, Stored, Turn,
 };
 use crate::source::{Content, GetOptions, GetResult, Object, ObjectMeta, Source, SourceError};
 use crate::telemetry::{CacheResult, Cost, Gauge};
-use crate::transform::{self, Accepted, Render};
+use crate::transform;
 
 /// The approximate memory overhead of a cache entry in bytes.
 const ENTRY_OVERHEAD: usize = 512;
@@ -34,66 +36,12 @@ const ENTRY_OVERHEAD: usize = 512;
 /// The number of originals whose current entity tag is remembered.
 const REMEMBERED_TAGS: u32 = 10_000;
 
-/// The outcome of a request, and the request with the overlay as it is now.
-#[derive(Debug, Clone)]
-pub(super) struct Reply {
-    pub(super) outcome: Outcome,
-    pub(super) parsed: Arc<ParsedRequest>,
-}
-
-/// The outcome of a request, before preconditions are evaluated.
-#[derive(Debug, Clone)]
-pub(super) enum Outcome {
-    /// The original still has the entity tag that was sent to the source.
-    NotModified(ObjectMeta),
-    /// Only the metadata of the original is available.
-    Facts(ObjectMeta),
-    /// A finished response, rendered or from a cache.
-    Finished {
-        meta: ObjectMeta,
-        answer: Answer,
-        /// Whether it was rendered, or in which cache it was found.
-        cache: CacheResult,
-    },
-    /// A finished response in the result store, which is not in memory.
-    Stored { meta: ObjectMeta, stored: Arc<StoredAnswer> },
-    /// The original's compressed pixels without its metadata.
-    Original { meta: ObjectMeta, format: Format, rewrite: Arc<Rewrite>, original: Original },
-}
-
 /// An original without parameters.
 enum Forwarded {
     /// It is sent as it is.
     AsItIs(Outcome),
     /// It is a drawing, which has to be rendered.
     Drawing(Object),
-}
-
-impl Outcome {
-    pub(super) const fn meta(&self) -> &ObjectMeta {
-        match self {
-            Self::NotModified(meta)
-            | Self::Facts(meta)
-            | Self::Finished { meta, .. }
-            | Self::Stored { meta, .. }
-            | Self::Original { meta, .. } => meta,
-        }
-    }
-}
-
-/// A finished response that is read from the result store while it is sent.
-#[derive(Debug)]
-pub(super) struct StoredAnswer {
-    pub(super) record: Record,
-    pub(super) cost: Cost,
-    body: Mutex<Option<Body>>,
-}
-
-impl StoredAnswer {
-    /// Takes the body; `None` after the first call.
-    pub(super) fn body(&self) -> Option<Body> {
-        self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
 }
 
 /// The state shared by all requests.
@@ -589,64 +537,6 @@ impl Pipeline {
             Ok(Look { bytes: head, enough })
         });
         looked.await?
-    }
-}
-
-/// The problem of a drawing where drawings are refused.
-fn refused() -> Problem {
-    Problem::new(Code::UnsupportedImage, "the original is SVG, which the setting `svg` refuses")
-}
-
-/// The part of a request that runs on a worker thread.
-struct Job {
-    transform: crate::query::Transform,
-    overlay: Option<ReadOverlay>,
-    accepted: Accepted,
-    avif_speed: u8,
-    svg: SvgMode,
-    limits: transform::Limits,
-    expose: ExposeMetadata,
-    keep_marks: bool,
-    focus: Option<Focus>,
-    cost: Cost,
-    cores: Cores,
-}
-
-impl Job {
-    fn run(self, bytes: &Bytes, cancellation: &Cancellation) -> Result<Answer, Problem> {
-        if self.svg == SvgMode::Refuse && codec::sniff(bytes) == Some(Format::Svg) {
-            return Err(refused());
-        }
-        let render = Render::new(bytes).focus(self.focus).limits(self.limits).cancellation(cancellation.clone());
-        match self.transform.answer {
-            Wanted::Picture => {
-                let overlay = self.overlay.as_ref().map(ReadOverlay::file);
-                let render = render
-                    .overlay(overlay)
-                    .cores(self.cores)
-                    .transform(self.transform)
-                    .accepted(self.accepted)
-                    .keep_marks(self.keep_marks)
-                    .avif_speed(self.avif_speed)
-                    .rasterizes(self.svg == SvgMode::Rasterize);
-                let rendered = render.run()?;
-                let media_type = rendered.format.media_type();
-                let pixels = u64::from(rendered.width) * u64::from(rendered.height);
-                let cost = Cost { pixels, stages: rendered.stages, ..self.cost };
-                let likeness = rendered.likeness;
-                Ok(Answer { bytes: rendered.bytes.into(), media_type, likeness, cost })
-            }
-            Wanted::Info => self.json(&render.inspect()?),
-            Wanted::Metadata => {
-                let report = transform::report(bytes, cancellation)?;
-                self.json(&if self.expose == ExposeMetadata::All { report } else { report.without_location() })
-            }
-        }
-    }
-
-    fn json(&self, value: &impl serde::Serialize) -> Result<Answer, Problem> {
-        let bytes = serde_json::to_vec(value).map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
-        Ok(Answer { bytes: bytes.into(), media_type: "application/json", likeness: None, cost: self.cost })
     }
 }
 

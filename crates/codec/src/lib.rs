@@ -14,6 +14,8 @@ mod bmp;
 mod buffer;
 mod content;
 mod cores;
+mod encoder;
+mod error;
 mod gif;
 #[cfg(feature = "heic")]
 mod heic;
@@ -42,83 +44,16 @@ pub use animation::{Animation, AnimationWriter, Frames};
 pub use blend::over;
 pub use content::{Repetition, repetition};
 pub use cores::{Cores, Permit};
+pub use encoder::{EncodeOptions, Encoder, PaletteOptions, PlanarEncoder, Primaries, Range};
+pub use error::Error;
 pub use image_origin_container::{
     Cancellation, Cancelled, Exhausted, Format, Meter, Orientation, SNIFF_LEN, Spent, sniff,
 };
 pub use raster::{Channels, Raster, Samples};
 
 use image_origin_container as container;
-use image_origin_svg::Error as DrawingError;
 #[cfg(feature = "svg-text")]
 pub use svg::{load_svg_fonts, svg_fonts};
-
-/// The error of decoding or encoding a picture.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The bytes are not an image, or its format or variant is not supported.
-    #[error("{0}")]
-    Unsupported(String),
-    /// The file violates its format so severely that no picture can be decoded.
-    #[error("the {format} is damaged: {reason}")]
-    Damaged {
-        /// The detected format.
-        format: Format,
-        /// The reason, as reported by the decoder.
-        reason: String,
-    },
-    /// The picture exceeds a limit.
-    #[error("{what} is {needs}, which exceeds the limit of {allowed}")]
-    TooLarge {
-        /// The exceeded quantity.
-        what: &'static str,
-        /// The required amount.
-        needs: u64,
-        /// The limit.
-        allowed: u64,
-    },
-    /// The deadline has passed or the work was cancelled.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
-    /// A bug: an invariant was violated.
-    #[error("{0}")]
-    Internal(&'static str),
-}
-
-impl From<Exhausted> for Error {
-    fn from(exhausted: Exhausted) -> Self {
-        match exhausted {
-            Exhausted::Cancelled(cancelled) => Self::Cancelled(cancelled),
-            Exhausted::TooMuch { what, allowed } => Self::TooLarge { what, needs: allowed.saturating_add(1), allowed },
-        }
-    }
-}
-
-impl Error {
-    /// Converts the error of parsing the container of a file of this format.
-    fn of_container(format: Format, error: container::Error) -> Self {
-        match error {
-            container::Error::Exhausted(exhausted) => exhausted.into(),
-            container::Error::Damaged(reason) => Self::Damaged { format, reason: reason.to_owned() },
-        }
-    }
-}
-
-impl Error {
-    /// Converts the error of reading a drawing.
-    pub fn of_drawing(error: DrawingError) -> Self {
-        match error {
-            DrawingError::Exhausted(exhausted) => exhausted.into(),
-            DrawingError::TooMuch { what, allowed } => {
-                let allowed = allowed as u64;
-                Self::TooLarge { what, needs: allowed + 1, allowed }
-            }
-            DrawingError::Encoding => Self::Unsupported(format!("the svg cannot be read: {error}")),
-            DrawingError::NotWellFormed { .. } | DrawingError::Undecodable(_) => {
-                Self::Damaged { format: Format::Svg, reason: error.to_string() }
-            }
-        }
-    }
-}
 
 /// The name of memory in [`Error::TooLarge`].
 pub const MEMORY: &str = "the memory for this picture in bytes";
@@ -354,160 +289,6 @@ pub trait Decoder: Sync {
         let _ = (bytes, budget, cancellation);
         Err(Error::Unsupported("the file is no animation".to_owned()))
     }
-}
-
-/// The options of an encode. Each format ignores those that do not apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EncodeOptions {
-    /// Quality in `1..=100` on JPEG's scale.
-    pub quality: u8,
-    /// Whether to encode losslessly, if the format supports both.
-    pub lossless: bool,
-    /// Whether chroma keeps its full resolution at every quality, if the format can store it.
-    pub full_chroma: bool,
-    /// Whether to write a progressive JPEG.
-    pub progressive: bool,
-    /// The speed of the AVIF encoder: one of [`avif::SPEEDS`], or the nearest of them.
-    pub speed: u8,
-    /// The primaries of the samples, for formats that store them as code points: see [`Encoder::writes_primaries`].
-    pub primaries: Primaries,
-    /// The palette of a PNG with loss; `None` for a PNG without loss.
-    pub palette: Option<PaletteOptions>,
-}
-
-/// A palette with loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PaletteOptions {
-    /// The maximum number of colours, in `2..=256`.
-    pub colors: u16,
-    /// The percentage of each pixel's error that is diffused to its neighbours, at most 100.
-    pub dither: u8,
-}
-
-impl PaletteOptions {
-    /// 256 colours, and most of each error diffused.
-    pub const DEFAULT: Self = Self { colors: 256, dither: 80 };
-}
-
-impl EncodeOptions {
-    /// Lossy with quality 80, not progressive, with the default speed, in sRGB.
-    pub const DEFAULT: Self = Self {
-        quality: 80,
-        lossless: false,
-        full_chroma: false,
-        progressive: false,
-        speed: avif::DEFAULT_SPEED,
-        primaries: Primaries::Srgb,
-        palette: None,
-    };
-}
-
-impl Default for EncodeOptions {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
-/// The primaries of RGB samples; the transfer function is that of sRGB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Primaries {
-    /// Those of sRGB and ITU-R BT.709.
-    Srgb,
-    /// Those of Display P3 (SMPTE EG 432-1).
-    DisplayP3,
-}
-
-/// An encoder for one format.
-pub trait Encoder: Sync {
-    /// The format.
-    fn format(&self) -> Format;
-
-    /// The maximum side of an output in pixels.
-    fn max_side(&self) -> u32;
-
-    /// Whether the format supports alpha.
-    fn has_alpha(&self) -> bool;
-
-    /// Whether the format supports an embedded colour profile. Otherwise colours must be sRGB.
-    fn has_profile(&self) -> bool {
-        false
-    }
-
-    /// Whether the format stores primaries as code points, so that Display P3 needs no profile.
-    fn writes_primaries(&self) -> bool {
-        false
-    }
-
-    /// Whether [`EncodeOptions::quality`] affects the size of the output.
-    fn has_quality(&self, options: &EncodeOptions) -> bool;
-
-    /// Encodes a picture with 8-bit samples and any channels except CMYK; with alpha only if [`Encoder::has_alpha`].
-    /// `budget` is for memory besides the raster: working memory, and the file.
-    ///
-    /// # Errors
-    /// [`Error::Cancelled`], or [`Error::TooLarge`] for sides that the format does not support, and for memory.
-    fn encode(
-        &self,
-        raster: &Raster,
-        options: &EncodeOptions,
-        budget: Budget,
-        cancellation: &Cancellation,
-    ) -> Result<Vec<u8>, Error>;
-
-    /// Whether the format supports animations with [`Encoder::animate`].
-    fn has_animation(&self) -> bool {
-        false
-    }
-
-    /// Starts an animation with this number of plays, where 0 means endless. `budget` is for the memory of the writer
-    /// besides the given frame.
-    fn animate<'a>(
-        &self,
-        plays: u32,
-        options: &EncodeOptions,
-        budget: Budget,
-        cancellation: &'a Cancellation,
-    ) -> Option<Box<dyn AnimationWriter + 'a>> {
-        let _ = (plays, options, budget, cancellation);
-        None
-    }
-
-    /// The encoder for luma and chroma planes, if the format stores these with the given options and every lower
-    /// quality.
-    fn planar(&self, options: &EncodeOptions) -> Option<&dyn PlanarEncoder> {
-        let _ = options;
-        None
-    }
-}
-
-/// The range of luma and chroma samples (ITU-T H.273, 8.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Range {
-    /// Full range, as in JFIF.
-    Full,
-    /// Video range: luma in `16..=235`, chroma in `16..=240`.
-    Narrow,
-}
-
-/// An encoder for luma and chroma planes.
-pub trait PlanarEncoder: Sync {
-    /// The expected range of the samples.
-    fn range(&self) -> Range {
-        Range::Full
-    }
-
-    /// Encodes luma and two chroma planes (see [`Plane`]) in [`PlanarEncoder::range`]. Chroma has half of luma's width
-    /// and height, rounded up. `budget` is for memory besides the planes.
-    ///
-    /// # Errors
-    /// As [`Encoder::encode`].
-    fn encode_planes(
-        &self,
-        planes: &[Raster; 3],
-        options: &EncodeOptions,
-        budget: Budget,
-        cancellation: &Cancellation,
-    ) -> Result<Vec<u8>, Error>;
 }
 
 /// Returns the decoder for a format, if there is one.

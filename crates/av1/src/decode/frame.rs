@@ -1,6 +1,7 @@
 //! The planes of a frame, and what filters need to know of its blocks.
 
-use super::headers::{FrameHeader, RestorationType, Sequence};
+use super::headers::{FrameHeader, RestorationType};
+use super::sequence::Sequence;
 use crate::sample::Sample;
 use crate::size::BlockSize;
 

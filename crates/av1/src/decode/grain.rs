@@ -1,7 +1,8 @@
 //! Film grain synthesis (7.18.3).
 
 use super::frame::Plane;
-use super::headers::{FilmGrain, Sequence};
+use super::headers::FilmGrain;
+use super::sequence::Sequence;
 use super::tables::GAUSSIAN;
 use crate::sample::Sample;
 

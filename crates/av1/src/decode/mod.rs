@@ -13,8 +13,10 @@ mod headers;
 mod lanes;
 mod palette;
 mod probabilities;
+mod residual;
 mod restoration;
 mod restore;
+mod sequence;
 mod superres;
 mod symbols;
 mod tables;
@@ -35,7 +37,7 @@ use superres::Upscaling;
 use tile::{Buffers, Setting, Tile};
 
 use crate::sample::Sample;
-pub use headers::Sequence;
+pub use sequence::Sequence;
 pub(crate) use transform::Transforms;
 
 /// The error of decoding a picture.

@@ -3,8 +3,9 @@
 use super::coefficients::Workspace;
 use super::context::{Edge, LARGEST};
 use super::frame::Frame;
-use super::headers::{FrameHeader, Sequence};
+use super::headers::FrameHeader;
 use super::probabilities::Probabilities;
+use super::sequence::Sequence;
 use super::symbols::Symbols;
 use super::{Check, DecodeError, damaged, go_on};
 use crate::matrices;
