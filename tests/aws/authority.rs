@@ -184,20 +184,22 @@ fn published_key_sets_are_fetched_at_the_start_and_for_keys_that_are_unknown() {
         authority.set(|answers| answers.jwks = Some(rsa(&jwt_keys())));
         let endpoint = authority.clone().start();
         let folder = folder(&rules(endpoint.address), &keys());
+        let started = Instant::now();
         let server = Policed::serve_with(folder.path(), flags, &[]);
-        wait_until(|| authority.asked().jwks == 1);
+        wait_until(|| authority.asked().jwks >= 1);
+        // One lookup a minute for unknown keys, and a minute has begun at the start. Clocks count whole seconds.
+        let at_most = || 1 + started.elapsed().as_secs() as usize / 59;
         for name in ["RS256", "list of audiences"] {
             assert_eq!(status(&server, "/jpeg/444.jpg?w=8", &token(name)), 200, "{name} {flags:?}");
         }
         for _ in 0..20 {
             assert_eq!(status(&server, "/jpeg/444.jpg?w=8", &token("RS256")), 200);
         }
-        assert_eq!(authority.asked().jwks, 1, "a known key needs no lookup");
-        // One lookup a minute for unknown keys, and that minute has begun at the start.
+        assert!(authority.asked().jwks <= at_most(), "a known key needs no lookup");
         for name in ["ES256", "EdDSA", "ES256"] {
             assert_eq!(status(&server, "/jpeg/444.jpg?w=8", &token(name)), 401, "{name} {flags:?}");
         }
-        assert_eq!(authority.asked().jwks, 1);
+        assert!(authority.asked().jwks <= at_most(), "{:?}", authority.asked());
         let log = server.log();
         assert!(!log.contains("a secret"), "{log}");
     }
@@ -229,8 +231,11 @@ fn opaque_tokens_are_asked_about_and_the_answers_are_kept_for_their_time() {
         });
         authority.set(|answers| answers.tokens = Some(told.clone()));
         let endpoint = authority.clone().start();
-        let folder = folder(&rules(endpoint.address), &keys());
-        let server = Policed::serve_with(folder.path(), flags, &[]);
+        // What is kept for longer than any test takes is asked for once.
+        let mut rules = rules(endpoint.address);
+        rules["introspection"]["cache_seconds"] = 600.into();
+        let kept = folder(&rules, &keys());
+        let keeping = Policed::serve_with(kept.path(), flags, &[]);
         let table = [
             ("/png/rgb-8.png?w=8", "png's token", 200),
             ("/gif/still.gif?w=8", "gif's token", 200),
@@ -239,9 +244,12 @@ fn opaque_tokens_are_asked_about_and_the_answers_are_kept_for_their_time() {
             ("/png/rgb-8.png?w=8", "an old one", 401),
         ];
         for (url, token, expected) in table {
-            assert_eq!(status(&server, url, token), expected, "{url} {token} {flags:?}");
+            assert_eq!(status(&keeping, url, token), expected, "{url} {token} {flags:?}");
         }
         assert_eq!(authority.asked().tokens, 4, "one for each token");
+        rules["introspection"]["cache_seconds"] = 2.into();
+        let forgotten = folder(&rules, &keys());
+        let server = Policed::serve_with(forgotten.path(), flags, &[]);
         let cookie = server.get("/png/rgb-8.png?w=8", &[("cookie", "session=\"png's token\"")]);
         assert_eq!((cookie.status, cookie.header("cache-control").unwrap().starts_with("private")), (200, true));
         // The server forgets a token: so does the origin, in two seconds.
@@ -258,7 +266,7 @@ fn opaque_tokens_are_asked_about_and_the_answers_are_kept_for_their_time() {
         wait_until(|| status(&server, "/gif/still.gif?w=8", "gif's token") == 503);
         authority.set(|answers| answers.tokens = Some(told));
         wait_until(|| status(&server, "/gif/still.gif?w=8", "gif's token") == 200);
-        let log = server.log();
+        let log = keeping.log() + &server.log();
         for secret in ["a secret", "a%20secret", "png's token", "Basic"] {
             assert!(!log.contains(secret), "{secret}: {log}");
         }

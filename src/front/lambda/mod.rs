@@ -148,3 +148,30 @@ impl Deadlines {
         Self { cancellation: now + left.saturating_sub(TIME_TO_ANSWER.min(left / 3)), end: now + left }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_time_to_answer_before_the_functions_end() {
+        for (time, least) in [(1, 300), (3, 900), (10, 1000), (600, 1000)] {
+            let time = Duration::from_secs(time);
+            let mut context = Context::default();
+            let end = SystemTime::now() + time;
+            context.deadline = end.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
+            let deadlines = Deadlines::of(&context);
+            assert!(deadlines.end <= Instant::now() + time, "{time:?}");
+            // As much of it as was left when it was looked at.
+            let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+            let reserved = deadlines.end - deadlines.cancellation;
+            assert!(
+                reserved >= Duration::from_millis(least).min(left / 3) && reserved <= TIME_TO_ANSWER,
+                "{reserved:?}"
+            );
+        }
+        // An emulator's time, which has passed.
+        let deadlines = Deadlines::of(&Context::default());
+        assert!(deadlines.cancellation > Instant::now() + LONGEST / 2);
+    }
+}
