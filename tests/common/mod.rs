@@ -21,16 +21,19 @@ pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// A picture of so many bytes, all of which show: random greys, as they are.
+/// A picture of so many bytes, all of which show: random greys, as they are, which come again after 64 KiB.
 pub(crate) fn large(length: usize) -> Vec<u8> {
     let header = |side: usize| format!("P5 {side} 1 255\n");
     let side = (0..=length).rev().find(|side| header(*side).len() + side <= length).unwrap();
     let mut bytes = header(side).into_bytes();
     let mut state = 1_u64;
-    bytes.resize_with(bytes.len() + side, || {
+    let greys: [u8; 64 << 10] = std::array::from_fn(|_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (state >> 56) as u8
     });
+    while bytes.len() < length {
+        bytes.extend_from_slice(&greys[..greys.len().min(length - bytes.len())]);
+    }
     assert_eq!(bytes.len(), length);
     bytes
 }
