@@ -1,18 +1,16 @@
 //! The documents that AWS publishes are read, and written back as they were.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
-
 use image_origin_edge::{Event, Origin, Trigger};
 use serde_json::Value;
 
 #[test]
 fn published_events_survive_a_round_trip() {
     let table = [
-        (include_str!("../../../fixtures/events/viewer-request.json"), Trigger::ViewerRequest),
-        (include_str!("../../../fixtures/events/origin-request.json"), Trigger::OriginRequest),
-        (include_str!("../../../fixtures/events/origin-request-s3.json"), Trigger::OriginRequest),
-        (include_str!("../../../fixtures/events/origin-response.json"), Trigger::OriginResponse),
-        (include_str!("../../../fixtures/events/viewer-response.json"), Trigger::ViewerResponse),
+        (include_str!("../../../../fixtures/events/viewer-request.json"), Trigger::ViewerRequest),
+        (include_str!("../../../../fixtures/events/origin-request.json"), Trigger::OriginRequest),
+        (include_str!("../../../../fixtures/events/origin-request-s3.json"), Trigger::OriginRequest),
+        (include_str!("../../../../fixtures/events/origin-response.json"), Trigger::OriginResponse),
+        (include_str!("../../../../fixtures/events/viewer-response.json"), Trigger::ViewerResponse),
     ];
     for (json, trigger) in table {
         let event: Event = serde_json::from_str(json).unwrap();
@@ -32,9 +30,11 @@ fn published_origins_are_told_apart() {
         let event: Event = serde_json::from_str(json).unwrap();
         event.into_cf().unwrap().request.origin.unwrap()
     };
-    let Origin::Custom(custom) = origin(include_str!("../../../fixtures/events/origin-request.json")) else { panic!() };
+    let Origin::Custom(custom) = origin(include_str!("../../../../fixtures/events/origin-request.json")) else {
+        panic!()
+    };
     assert_eq!((custom.domain_name.as_str(), custom.port, custom.read_timeout), ("example.org", 443, 30));
-    let Origin::S3(s3) = origin(include_str!("../../../fixtures/events/origin-request-s3.json")) else { panic!() };
+    let Origin::S3(s3) = origin(include_str!("../../../../fixtures/events/origin-request-s3.json")) else { panic!() };
     assert_eq!((s3.domain_name.as_str(), s3.region.as_str()), ("my-bucket.s3.amazonaws.com", "us-east-1"));
     assert_eq!(s3.custom_headers.single("my-origin-custom-header"), Some("Test"));
 }
