@@ -69,10 +69,40 @@ impl Levels {
     }
 }
 
-/// The levels around a position, for contexts: the rows of the transform with a margin of zeros at the right and below,
-/// in `N` bytes.
+/// A place of the scan order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The position among coefficients, row by row.
+    pub(super) position: u16,
+    /// The index in [`Neighbours`].
+    near: u16,
+    /// The offsets of the contexts of `coeff_base` and `coeff_br`.
+    base: u8,
+    range: u8,
+}
+
+/// The places of the scan order, for each transform size.
+pub(super) static SCAN_PLACES: LazyLock<Vec<Vec<Place>>> = LazyLock::new(|| {
+    let places = |size: BlockSize| {
+        let coded = size.coded();
+        let place = move |position: &u16| {
+            let place @ [row, column] = [position >> coded.w, position & ((1 << coded.w) - 1)].map(usize::from);
+            let near = (row + MARGIN) * (coded.width() + MARGIN) + column + MARGIN;
+            let (base, range) = (base_offset(size, place) as u8, range_offset(place) as u8);
+            Place { position: *position, near: near as u16, base, range }
+        };
+        SCANS[size.transform_index()].iter().map(place).collect()
+    };
+    BlockSize::transforms().map(places).collect()
+});
+
+/// Sums of the levels to the right of positions and below, for contexts: the rows of the transform with a margin at the
+/// left and above, in `N` bytes. Most levels are zeros, so that it is quicker to add to sums than to add up levels.
 pub(super) struct Neighbours<const N: usize> {
-    levels: [u8; N],
+    /// Of five levels, up to 3 each.
+    base: [u8; N],
+    /// Of three levels, up to 15 each.
+    range: [u8; N],
     stride: usize,
 }
 
@@ -84,27 +114,39 @@ pub(super) const SMALL: usize = (8 + MARGIN) * (8 + MARGIN);
 pub(super) const LARGE: usize = (32 + MARGIN) * (32 + MARGIN);
 
 impl<const N: usize> Neighbours<N> {
+    /// Levels of a transform whose coded part is of this size.
     pub(super) fn new(size: BlockSize) -> Self {
-        Self { levels: [0; N], stride: size.width() + MARGIN }
+        Self { base: [0; N], range: [0; N], stride: size.width() + MARGIN }
     }
 
-    pub(super) fn set(&mut self, [row, column]: [usize; 2], level: u32) {
-        self.levels[row * self.stride + column] = level.min(15) as u8;
+    /// Adds a level that is not 0.
+    pub(super) fn set(&mut self, place: Place, level: u32) {
+        let (at, stride) = (usize::from(place.near), self.stride);
+        let (base, range) = (level.min(3) as u8, level.min(15) as u8);
+        for at in [at - 1, at - 2, at - stride, at - stride - 1, at - 2 * stride] {
+            self.base[at] += base;
+        }
+        for at in [at - 1, at - stride, at - stride - 1] {
+            self.range[at] += range;
+        }
     }
 
-    /// The context of `coeff_base`, without the offset of the position.
-    pub(super) fn base(&self, [row, column]: [usize; 2]) -> usize {
-        let at = row * self.stride + column;
-        let near = [at + 1, at + 2, at + self.stride, at + self.stride + 1, at + 2 * self.stride];
-        let sum: u8 = near.into_iter().map(|i| self.levels[i].min(3)).sum();
-        usize::from(sum).div_ceil(2).min(4)
+    /// The context of `coeff_base` at a scan index.
+    #[inline(always)]
+    pub(super) fn base(&self, c: usize, place: Place) -> usize {
+        if c == 0 { 0 } else { usize::from(self.base[usize::from(place.near)].div_ceil(2).min(4) + place.base) }
     }
 
     /// The context of `coeff_br`.
-    pub(super) fn range(&self, place @ [row, column]: [usize; 2]) -> usize {
-        let at = row * self.stride + column;
-        let sum: u8 = [at + 1, at + self.stride, at + self.stride + 1].into_iter().map(|i| self.levels[i]).sum();
-        range_offset(place) + usize::from(sum).div_ceil(2).min(6)
+    pub(super) fn range(&self, place: Place) -> usize {
+        usize::from(self.range[usize::from(place.near)].div_ceil(2).min(6) + place.range)
+    }
+}
+
+impl Place {
+    /// The context of `coeff_br` for the last level.
+    pub(super) fn last_range(self) -> usize {
+        self.range.into()
     }
 }
 
@@ -163,7 +205,7 @@ pub(super) fn dequantize(levels: &Levels, steps: &Steps, size: BlockSize, coeffi
 /// Writes levels, except for `all_zero` and the transform type, which precede them. There is at least one level.
 pub(super) fn write(levels: &Levels, context: CoefContext, p: &mut Probabilities, writer: &mut impl Sink) {
     let size = context.size.coded();
-    let scan = &SCANS[context.size.transform_index()];
+    let places = &SCAN_PLACES[context.size.transform_index()];
     let (tx_size, plane) = (context.size.context(), usize::from(context.is_chroma));
     let count = levels.0.len();
     let (group, extra) = group(count);
@@ -176,13 +218,12 @@ pub(super) fn write(levels: &Levels, context: CoefContext, p: &mut Probabilities
     let mut near = Neighbours::<LARGE>::new(size);
     for (c, level) in levels.0.iter().enumerate().rev() {
         let level = u32::from(level.unsigned_abs());
-        let position = usize::from(scan[c]);
-        let place = [position >> size.w, position & (size.width() - 1)];
+        let place = places[c];
         if c == count - 1 {
             let cdf = &mut p.base_eob[tx_size][plane][last_context(c, size.area())];
             writer.symbol(cdf, level.min(3) as usize - 1);
         } else {
-            let base = if c == 0 { 0 } else { near.base(place) + base_offset(context.size, place) };
+            let base = near.base(c, place);
             writer.symbol(&mut p.base[tx_size][plane][base], level.min(3) as usize);
         }
         if level > 2 {
@@ -196,7 +237,9 @@ pub(super) fn write(levels: &Levels, context: CoefContext, p: &mut Probabilities
                 rest -= 3;
             }
         }
-        near.set(place, level);
+        if level > 0 {
+            near.set(place, level);
+        }
     }
     for (c, level) in levels.0.iter().enumerate().filter(|(_, level)| **level != 0) {
         if c == 0 {

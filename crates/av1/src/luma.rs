@@ -77,7 +77,9 @@ impl FrameEncoder {
         // Transform types make less of a difference than dissimilar modes.
         let limit = least * if speed.tx_types_of_each_mode { 1.05 } else { 1.0 };
         for (candidate, coded) in candidates.into_iter().zip(&mut coded) {
-            if coded.total <= limit && !tx_types.is_empty() {
+            // Differences of which the DCT leaves nothing but a mean have no shape of their own; single samples have.
+            let has_shape = coded.quantized.levels.0.len() > 1 || self.has_single_samples;
+            if coded.total <= limit && has_shape && !tx_types.is_empty() {
                 self.try_tx_types(&task, candidate, tx_types, coded);
             }
         }

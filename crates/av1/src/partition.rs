@@ -75,6 +75,14 @@ const SHARE_OF_EQUAL: usize = 6;
 struct Limits {
     smallest: u8,
     halves_up_to: u8,
+    likelier_halves_up_to: u8,
+}
+
+impl Limits {
+    /// Whether only the likelier halves of a square may be tried, in one mode.
+    fn has_likelier_halves_only(self, side: u8) -> bool {
+        side > self.halves_up_to && side <= self.likelier_halves_up_to
+    }
 }
 
 /// The best result for a square so far.
@@ -109,6 +117,9 @@ impl FrameEncoder {
             }
             self.forget(square);
             let limit = best.as_ref().map_or(f32::INFINITY, |best| best.total);
+            let is_half = matches!(way, Partition::Horizontal | Partition::Vertical);
+            let fewer = speed.modes(1).chroma_modes(1);
+            let speed = if is_half && limits.has_likelier_halves_only(square.side) { &fewer } else { speed };
             let (node, total) = self.evaluate_partition(square, way, limit * speed.patience, speed);
             totals[way as usize] = total;
             if total < limit {
@@ -138,7 +149,10 @@ impl FrameEncoder {
             _ if square.side == 3 && !is_whole => false,
             Partition::Horizontal if !has_column => false,
             Partition::Vertical if !has_row => false,
-            _ if square.side > limits.halves_up_to => false,
+            _ if square.side > limits.halves_up_to.max(limits.likelier_halves_up_to) => false,
+            _ if is_whole && limits.has_likelier_halves_only(square.side) && self.likelier_halves(square) != way => {
+                false
+            }
             _ => {
                 // If the costs of the whole and of the quarters differ much, halves are seldom better than both.
                 let [none, .., split] = totals;
@@ -149,12 +163,28 @@ impl FrameEncoder {
 
     /// The sizes to try in a square.
     fn limits(&self, square: Square, speed: &SpeedSettings) -> Limits {
-        let SpeedSettings { smallest, halves_up_to, uneven_up_to, .. } = *speed;
+        let SpeedSettings { smallest, halves_up_to, likelier_halves_up_to, uneven_up_to, .. } = *speed;
         if square.side > 2 && square.side <= uneven_up_to && self.is_uneven(square) {
-            Limits { smallest: smallest.min(square.side - 1), halves_up_to: halves_up_to.max(uneven_up_to) }
+            let halves_up_to = halves_up_to.max(uneven_up_to);
+            Limits { smallest: smallest.min(square.side - 1), halves_up_to, likelier_halves_up_to }
         } else {
-            Limits { smallest, halves_up_to }
+            Limits { smallest, halves_up_to, likelier_halves_up_to }
         }
+    }
+
+    /// The halves whose means differ more.
+    fn likelier_halves(&self, square: Square) -> Partition {
+        let Plane { samples, stride } = &self.source[0];
+        let lines = samples[square.row * 4 * stride + square.column * 4..].chunks(*stride);
+        let (side, half) = (1usize << square.side, 1usize << (square.side - 1));
+        let mut sums = [0i32; 4];
+        for (y, line) in lines.take(side).enumerate() {
+            for (x, part) in line[..side].chunks_exact(half).enumerate() {
+                sums[y / half * 2 + x] += part.iter().copied().map(i32::from).sum::<i32>();
+            }
+        }
+        let [a, b, c, d] = sums;
+        if (a + b - c - d).abs() > (a + c - b - d).abs() { Partition::Horizontal } else { Partition::Vertical }
     }
 
     /// Whether details of the source lie beside flat areas in a square, or among equal samples.

@@ -1,8 +1,6 @@
 //! Rate-distortion optimized quantization.
 
-use super::coefficients::{
-    CoefContext, LARGE, Levels, Neighbours, PLACES, SCANS, SMALL, base_offset, last_context, range_offset,
-};
+use super::coefficients::{CoefContext, LARGE, Levels, Neighbours, PLACES, Place, SCAN_PLACES, SMALL, last_context};
 use super::quantizer::Steps;
 use super::rates::{Costs, LevelCosts};
 use super::symbols::BIT;
@@ -89,34 +87,44 @@ impl Task<'_> {
     /// index of a coefficient whose nearest level is not.
     fn levels<const N: usize>(&self, lost: f32, last: usize) -> Quantized {
         let size = self.context.size.coded();
-        let scan = &SCANS[self.context.size.transform_index()];
+        let places = &SCAN_PLACES[self.context.size.transform_index()][..=last];
+        let costs = self.level_costs();
         let mut levels = vec![0i16; last + 1];
         let mut near = Neighbours::<N>::new(size);
         // The distortion of the coefficients after the current one if they are zeros, and the best choice for them.
         let mut zeros = 0.0;
         let mut after: Option<Choice> = None;
         let mut count = 0;
-        for c in (0..=last).rev() {
-            let position = usize::from(scan[c]);
-            let place = [position >> size.w, position & (size.width() - 1)];
-            let onward = after.map(|after| self.go_on(c, place, after, &near));
-            let end = self.end(c, place, zeros);
-            zeros += self.lost(position, 0);
-            let ends = match (onward, end) {
-                (Some(onward), Some(end)) => end.total < onward.total,
-                (_, end) => end.is_some(),
-            };
-            if ends {
-                // The choice after it is not coded.
-                if count > 0 {
-                    near = Neighbours::new(size);
+        for (c, place) in places.iter().enumerate().rev() {
+            let position = usize::from(place.position);
+            let (nearest, zero) = (self.nearest(position), self.lost(position, 0));
+            if nearest == 0 {
+                if let Some(after) = &mut after {
+                    after.rate += costs.base[near.base(c, *place)][0];
+                    after.distortion += zero;
                 }
-                count = c + 1;
+                zeros += zero;
+                continue;
             }
-            let Some(choice) = (if ends { end } else { onward }) else { continue };
-            let level = choice.level as i16;
-            levels[c] = if self.coefficients[position] < 0.0 { -level } else { level };
-            near.set(place, choice.level);
+            let onward = after.map(|after| self.go_on(c, *place, nearest, after, &near));
+            let end = self.end(c, *place, nearest, zeros);
+            zeros += zero;
+            let choice = match onward {
+                Some(onward) if onward.total <= end.total => onward,
+                _ => {
+                    // The choice after it is not coded.
+                    if count > 0 {
+                        near = Neighbours::new(size);
+                    }
+                    count = c + 1;
+                    end
+                }
+            };
+            if choice.level > 0 {
+                let level = choice.level as i16;
+                levels[c] = if self.coefficients[position] < 0.0 { -level } else { level };
+                near.set(*place, choice.level);
+            }
             after = Some(choice);
         }
         levels.truncate(count);
@@ -137,16 +145,11 @@ impl Task<'_> {
         if c == 0 { signs[usize::from(self.coefficients[0] < 0.0)] } else { BIT }
     }
 
-    /// The best level for a coefficient that is followed by others.
+    /// The best level for a coefficient that is followed by others, of the nearest, which is not 0, and the one below.
     #[inline(always)]
-    fn go_on<const N: usize>(&self, c: usize, place: [usize; 2], after: Choice, near: &Neighbours<N>) -> Choice {
-        let position = (place[0] << self.context.size.coded().w) + place[1];
-        let context = if c == 0 { 0 } else { near.base(place) + base_offset(self.context.size, place) };
-        let (costs, level) = (self.level_costs(), self.nearest(position));
-        let base = &costs.base[context];
-        if level == 0 {
-            return self.choice(position, 0, after.rate + base[0], after.distortion);
-        }
+    fn go_on<const N: usize>(&self, c: usize, place: Place, level: u32, after: Choice, near: &Neighbours<N>) -> Choice {
+        let (costs, position) = (self.level_costs(), usize::from(place.position));
+        let base = &costs.base[near.base(c, place)];
         let rate = after.rate + self.sign(c);
         let range = if level < 3 { 0 } else { near.range(place) };
         let nearest = rate + base[level.min(3) as usize] + costs.above(level, range);
@@ -159,26 +162,21 @@ impl Task<'_> {
         if below.total <= nearest.total { below } else { nearest }
     }
 
-    /// The best level for the last coefficient; `zeros` is the distortion of those after it.
+    /// The best level for the last coefficient, of the nearest, which is not 0, and the one below; `zeros` is the distortion
+    /// of those after it.
     #[inline(always)]
-    fn end(&self, c: usize, place: [usize; 2], zeros: f32) -> Option<Choice> {
-        let size = self.context.size.coded();
-        let position = (place[0] << size.w) + place[1];
-        let level = self.nearest(position);
-        if level == 0 {
-            return None;
-        }
-        let costs = self.level_costs();
-        let base = &costs.base_eob[last_context(c, size.area())];
-        let (common, range) = (self.costs.count(self.context, costs, c + 1) + self.sign(c), range_offset(place));
+    fn end(&self, c: usize, place: Place, level: u32, zeros: f32) -> Choice {
+        let (costs, position) = (self.level_costs(), usize::from(place.position));
+        let base = &costs.base_eob[last_context(c, self.context.size.coded().area())];
+        let (common, range) = (self.costs.count(self.context, costs, c + 1) + self.sign(c), place.last_range());
         let rate = common + base[level.min(3) as usize - 1] + costs.above(level, range);
         let nearest = self.choice(position, level, rate, zeros);
         if level == 1 {
-            return Some(nearest);
+            return nearest;
         }
         let rate = common + base[(level - 1).min(3) as usize - 1] + costs.above(level - 1, range);
         let below = self.choice(position, level - 1, rate, zeros);
-        Some(if below.total <= nearest.total { below } else { nearest })
+        if below.total <= nearest.total { below } else { nearest }
     }
 
     #[inline(always)]

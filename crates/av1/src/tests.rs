@@ -13,6 +13,7 @@ use super::*;
 const THOROUGH: SpeedSettings = SpeedSettings {
     smallest: 2,
     halves_up_to: 5,
+    likelier_halves_up_to: 0,
     uneven_up_to: 0,
     patience: 10.0,
     few_modes: false,
@@ -24,6 +25,7 @@ const THOROUGH: SpeedSettings = SpeedSettings {
 const FAST: SpeedSettings = SpeedSettings {
     smallest: 3,
     halves_up_to: 0,
+    likelier_halves_up_to: 5,
     uneven_up_to: 4,
     patience: 1.0,
     few_modes: true,

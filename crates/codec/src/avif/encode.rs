@@ -87,9 +87,14 @@ fn quality_of_drawing(quality: u8, softness: f32) -> u8 {
     (sharp + (soft - sharp) * softness).round() as u8
 }
 
-/// The AV1 quantizer for a quality on JPEG's scale.
+/// The AV1 quantizer for a quality on JPEG's scale; that of photographs is coarser by a 28th.
 pub fn quantizer(quality: u8) -> u8 {
     calibrated(&QUANTIZERS, quality).round() as u8
+}
+
+/// The quantizer of photographs, which show more at equal quantizers than when the scale was computed: by 1 in SSIMULACRA2.
+fn of_photographs(quantizer: u8) -> u8 {
+    quantizer.saturating_add(quantizer / 28)
 }
 
 /// Speed settings, and the maximum number of pixels for them: what a core encodes in about four seconds.
@@ -107,6 +112,9 @@ const THOROUGH: SpeedSettings = SpeedSettings::DEFAULT
     .tx_types_of_each_mode(true);
 const HALVES: SpeedSettings = THOROUGH.halves_up_to(4).patience(1.05).modes(2).chroma_modes(2);
 const SQUARES: SpeedSettings = HALVES.smallest(3).halves_up_to(0).uneven_up_to(4);
+/// What photographs get instead of [`SQUARES`], up to a number of pixels: more modes, and halves where they are likely.
+const PHOTOGRAPHS: SpeedSettings = SQUARES.likelier_halves_up_to(5).patience(1.1).modes(4).chroma_modes(4);
+const MOST_PIXELS_OF_PHOTOGRAPHS: u64 = 7_000_000;
 const QUICK: SpeedSettings = SQUARES.modes(1).chroma_modes(1).tx_types_of_each_mode(false);
 /// In large pictures, details spread over more pixels, so blocks may be larger.
 const LARGE: SpeedSettings = QUICK.smallest(4).uneven_up_to(0).modes(2);
@@ -279,10 +287,18 @@ fn image(
     cancellation: &Cancellation,
 ) -> Result<Image, Error> {
     cancellation.check()?;
-    let index = if options.lossless { 0 } else { quantizer(options.quality) };
+    let index = match content {
+        _ if options.lossless => 0,
+        av1::Content::Natural => of_photographs(quantizer(options.quality)),
+        _ => quantizer(options.quality),
+    };
     let size @ [width, height] = source.size();
     check_sides(size, "a side of an avif in pixels", MAX_SIDE)?;
-    let settings = speed_settings(options.speed, u64::from(width) * u64::from(height));
+    let pixels = u64::from(width) * u64::from(height);
+    let settings = match (speed_settings(options.speed, pixels), content) {
+        (SQUARES, av1::Content::Natural) if pixels <= MOST_PIXELS_OF_PHOTOGRAPHS => PHOTOGRAPHS,
+        (settings, _) => settings,
+    };
     let is_grid = width.max(height) as usize > CELL;
     // Cells of a grid have even sides of at least 64, and with subsampled chroma the picture has even sides (MIAF,
     // 7.3.11.4.2).
