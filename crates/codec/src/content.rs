@@ -84,7 +84,9 @@ const NOISE: f32 = 0.55;
 
 /// Whether chroma has sharp edges between flat areas, as in drawings and coloured text, or so many that hardly any area is
 /// flat: these get blurred, and cost more bytes, if chroma is subsampled. In textures and noise it is the other way round.
-pub(super) fn has_chroma_edges(raster: &Raster) -> bool {
+///
+/// Of large pictures only a part is read, so that it takes a few tenths of a millisecond at most.
+pub fn has_chroma_edges(raster: &Raster) -> bool {
     halving(raster).blurs_edges()
 }
 
@@ -196,14 +198,14 @@ fn halving_of<const N: usize>(pixels: &[[u8; N]], width: usize) -> Halving {
 }
 
 /// What the quality of a format is calibrated for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Content {
     /// Photographs, and everything else that is not drawn.
     Photograph,
     /// Drawings, screenshots and text without sharp chroma.
-    Drawing,
+    Drawing { softness: f32 },
     /// Pictures with sharp edges of chroma between flat areas.
-    Coloured,
+    Coloured { softness: f32 },
     /// Points of light in the dark, such as stars, and whether their chroma has edges.
     Lights { are_coloured: bool },
 }
@@ -212,30 +214,72 @@ impl Content {
     /// Whether the scales of drawings hold for such a picture: they were measured on opaque ones that are no icons.
     pub(super) fn has_own_scale(self, raster: &Raster) -> bool {
         let pixels = u64::from(raster.width()) * u64::from(raster.height());
-        matches!(self, Self::Drawing | Self::Coloured) && !raster.channels().has_alpha() && pixels > ICON
+        matches!(self, Self::Drawing { .. } | Self::Coloured { .. }) && !raster.channels().has_alpha() && pixels > ICON
     }
 }
 
 /// The share of fresh pixels from which on drawings are as soft as any.
 const SOFTEST: f32 = 0.35;
 
-/// How soft a drawing is, from 0 to 1: it grows with the share of pixels that repeat neither the one on the left nor the one above.
-pub(super) fn softness(raster: &Raster) -> f32 {
-    let Repetition { visible, fresh } = repetition(raster);
-    (fresh as f32 / visible.max(1) as f32 / SOFTEST).min(1.0).sqrt()
+impl Repetition {
+    /// How soft a drawing is, from 0 to 1: it grows with the share of pixels that repeat neither neighbour.
+    fn softness(&self) -> f32 {
+        (self.fresh as f32 / self.visible.max(1) as f32 / SOFTEST).min(1.0).sqrt()
+    }
 }
 
 /// The kind of an 8-bit picture, which takes about three nanoseconds per pixel.
 pub(super) fn classify(raster: &Raster) -> Content {
     let halving = halving(raster);
+    let repetition = repetition(raster);
+    let softness = repetition.softness();
     if halving.blurs_edges() {
-        Content::Coloured
-    } else if repetition(raster).is_drawn() {
-        Content::Drawing
+        Content::Coloured { softness }
+    } else if repetition.is_drawn() {
+        Content::Drawing { softness }
     } else if has_lights(raster) {
         Content::Lights { are_coloured: halving.energy() >= LEAST_ENERGY_OF_LIGHTS }
+    } else if has_ground(raster) {
+        Content::Drawing { softness }
     } else {
         Content::Photograph
+    }
+}
+
+/// The ranges of brightness of a square that is soft: more than rounding leaves in a flat one, and less than an edge has.
+const SOFT: std::ops::Range<u8> = 3..32;
+
+/// Whether the picture is likely to be a drawing on an even ground although few pixels repeat others, as of text that was
+/// reduced: at least a quarter of the pixels have the same brightness, and at most a quarter of the squares of 4 by 4 pixels that
+/// are not flat are soft. NOTES.md of this crate has the measurements.
+fn has_ground(raster: &Raster) -> bool {
+    let mut ground = Ground { counts: [0; 256], squares: 0, soft: 0 };
+    read_squares::<4>(raster, |square| ground.add(square));
+    ground.is_drawn()
+}
+
+/// How often each brightness occurs, and how many squares are neither flat nor have an edge.
+struct Ground {
+    counts: [u32; 256],
+    /// Squares that are not flat.
+    squares: u32,
+    soft: u32,
+}
+
+impl Ground {
+    fn add(&mut self, square: &[[u8; 4]; 4]) {
+        let samples = square.as_flattened();
+        let (low, high) = range(samples);
+        self.squares += u32::from(high > low);
+        self.soft += u32::from(SOFT.contains(&(high - low)));
+        for sample in samples {
+            self.counts[usize::from(*sample)] += 1;
+        }
+    }
+
+    fn is_drawn(&self) -> bool {
+        let most = self.counts.iter().max().map_or(0, |count| *count);
+        self.squares > 0 && most * 4 >= self.counts.iter().sum() && self.soft * 4 <= self.squares
     }
 }
 
@@ -250,18 +294,42 @@ const MOST_OF_POINT: usize = 12;
 /// Photographs by day have at most a fifth of either, and of a stage on which people stand 0.7 are dark. NOTES.md of
 /// `image-origin-av1` has the measurements.
 pub(super) fn has_lights(raster: &Raster) -> bool {
-    let Samples::U8(samples) = raster.samples() else { return false };
+    let (mut squares, mut dark, mut detailed, mut points) = (0u32, 0u32, 0u32, 0u32);
+    read_squares::<8>(raster, |square| {
+        let samples = square.as_flattened();
+        let (low, high) = range(samples);
+        let above = |limit: u8| samples.iter().map(|sample| usize::from(*sample > limit)).sum::<usize>();
+        let is_dark = above(DARK) <= 32;
+        let is_detailed = high - low >= DETAIL;
+        squares += 1;
+        dark += u32::from(is_dark);
+        detailed += u32::from(is_detailed);
+        points += u32::from(is_detailed && is_dark && above(low.midpoint(high)) <= MOST_OF_POINT);
+    });
+    dark * 10 >= squares * 9 && points * 3 >= detailed && detailed * 32 > squares
+}
+
+/// The darkest and the brightest sample.
+fn range(samples: &[u8]) -> (u8, u8) {
+    samples.iter().fold((u8::MAX, 0), |(low, high), sample| (low.min(*sample), high.max(*sample)))
+}
+
+/// Hands over the brightness of squares of N by N pixels of an 8-bit picture: of all, or of those in every n-th band of rows, so
+/// that no more than [`MOST_READ`] pixels are read.
+fn read_squares<const N: usize>(raster: &Raster, add: impl FnMut(&[[u8; N]; N])) {
+    let Samples::U8(samples) = raster.samples() else { return };
     let width = raster.width() as usize;
     match raster.channels() {
-        Channels::L => are_lights(samples.as_chunks::<1>().0, width, |pixel| pixel[0]),
-        Channels::La => are_lights(samples.as_chunks::<2>().0, width, |pixel| pixel[0]),
+        Channels::L => squares_of(samples.as_chunks::<1>().0, width, |pixel| pixel[0], add),
+        Channels::La => squares_of(samples.as_chunks::<2>().0, width, |pixel| pixel[0], add),
         Channels::Rgb => {
-            are_lights(samples.as_chunks::<3>().0, width, |[red, green, blue]| brightness(*red, *green, *blue))
+            squares_of(samples.as_chunks::<3>().0, width, |[red, green, blue]| brightness(*red, *green, *blue), add);
         }
         Channels::Rgba => {
-            are_lights(samples.as_chunks::<4>().0, width, |[red, green, blue, _]| brightness(*red, *green, *blue))
+            let read = |[red, green, blue, _]: &[u8; 4]| brightness(*red, *green, *blue);
+            squares_of(samples.as_chunks::<4>().0, width, read, add);
         }
-        Channels::Cmyk => false,
+        Channels::Cmyk => {}
     }
 }
 
@@ -270,28 +338,24 @@ fn brightness(red: u8, green: u8, blue: u8) -> u8 {
 }
 
 #[inline(always)]
-fn are_lights<const N: usize>(pixels: &[[u8; N]], width: usize, read: impl Fn(&[u8; N]) -> u8) -> bool {
+fn squares_of<const N: usize, const CHANNELS: usize>(
+    pixels: &[[u8; CHANNELS]],
+    width: usize,
+    read: impl Fn(&[u8; CHANNELS]) -> u8,
+    mut add: impl FnMut(&[[u8; N]; N]),
+) {
     let step = (pixels.len() / MOST_READ).max(1);
-    let (mut squares, mut dark, mut detailed, mut points) = (0u32, 0u32, 0u32, 0u32);
-    for rows in pixels.chunks_exact(8 * width).step_by(step) {
-        for x in (0..width.saturating_sub(7)).step_by(8) {
-            let mut square = [0; 64];
-            for (samples, row) in square.as_chunks_mut::<8>().0.iter_mut().zip(rows.chunks_exact(width)) {
+    for rows in pixels.chunks_exact(N * width).step_by(step) {
+        for x in (0..(width + 1).saturating_sub(N)).step_by(N) {
+            let mut square = [[0; N]; N];
+            for (samples, row) in square.iter_mut().zip(rows.chunks_exact(width)) {
                 for (sample, pixel) in samples.iter_mut().zip(&row[x..]) {
                     *sample = read(pixel);
                 }
             }
-            let (low, high) = square.iter().fold((u8::MAX, 0), |(low, high), s| (low.min(*s), high.max(*s)));
-            let above = |limit: u8| square.iter().map(|sample| usize::from(*sample > limit)).sum::<usize>();
-            let is_dark = above(DARK) <= 32;
-            let is_detailed = high - low >= DETAIL;
-            squares += 1;
-            dark += u32::from(is_dark);
-            detailed += u32::from(is_detailed);
-            points += u32::from(is_detailed && is_dark && above(low.midpoint(high)) <= MOST_OF_POINT);
+            add(&square);
         }
     }
-    dark * 10 >= squares * 9 && points * 3 >= detailed && detailed * 32 > squares
 }
 
 #[cfg(test)]
@@ -346,6 +410,23 @@ mod tests {
         assert!(!has_chroma_edges(&raster(&sprite)));
         let tiny = Raster::new(1, 1, Channels::Rgb, Samples::U8(vec![255, 0, 0])).unwrap();
         assert!(!has_chroma_edges(&tiny));
+    }
+
+    #[test]
+    fn text_on_an_even_ground_is_drawn_and_an_even_sky_is_not() {
+        let raster = |sample: &dyn Fn(usize) -> u8| {
+            let samples = (0..64 * 64).map(sample).collect();
+            Raster::new(64, 64, Channels::L, Samples::U8(samples)).unwrap()
+        };
+        let noise = |i: usize| (i.wrapping_mul(2_654_435_761) >> 24) as u8;
+        // Strokes of every brightness on white, hardly a pixel of which repeats another.
+        let text = raster(&|i| if noise(i / 3) < 100 { noise(i) } else { 255 - (i % 2) as u8 });
+        assert!(has_ground(&text) && !repetition(&text).is_drawn());
+        assert!(matches!(classify(&text), Content::Drawing { .. }));
+        // As much of one brightness, and the rest with little contrast.
+        let sky = raster(&|i| if i < 64 * 24 { 250 } else { 100 + noise(i) % 20 });
+        assert!(!has_ground(&sky));
+        assert!(!has_ground(&raster(&|_| 9)) && !has_ground(&raster(&noise)));
     }
 
     #[test]

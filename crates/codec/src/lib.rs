@@ -42,7 +42,7 @@ pub mod webp;
 
 pub use animation::{Animation, AnimationWriter, Frames};
 pub use blend::over;
-pub use content::{Repetition, repetition};
+pub use content::{Repetition, has_chroma_edges, repetition};
 pub use cores::{Cores, Permit};
 pub use encoder::{EncodeOptions, Encoder, PaletteOptions, PlanarEncoder, Primaries, Range};
 pub use error::Error;

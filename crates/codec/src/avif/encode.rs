@@ -173,18 +173,21 @@ impl Encoder for Avif {
                 Channels::L | Channels::La => Sampling::Grey,
                 _ if options.lossless => Sampling::Rgb,
                 _ if options.full_chroma || options.quality > SUBSAMPLED_UP_TO => Sampling::Full,
-                _ if matches!(content, Content::Coloured | Content::Lights { are_coloured: true }) => Sampling::Full,
+                _ if matches!(content, Content::Coloured { .. } | Content::Lights { are_coloured: true }) => {
+                    Sampling::Full
+                }
                 _ => Sampling::Halved,
             };
-            let quality = if content.has_own_scale(colours) {
-                quality_of_drawing(options.quality, content::softness(colours))
-            } else {
-                options.quality
+            let quality = match content {
+                Content::Drawing { softness } | Content::Coloured { softness } if content.has_own_scale(colours) => {
+                    quality_of_drawing(options.quality, softness)
+                }
+                _ => options.quality,
             };
             let options = EncodeOptions { quality, ..*options };
             let content = match content {
                 Content::Photograph => av1::Content::Natural,
-                Content::Drawing | Content::Coloured => av1::Content::Drawing,
+                Content::Drawing { .. } | Content::Coloured { .. } => av1::Content::Drawing,
                 Content::Lights { .. } => av1::Content::Lights,
             };
             let source = match content {

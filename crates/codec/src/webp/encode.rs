@@ -8,7 +8,7 @@ use std::ffi::c_int;
 use libwebp_sys as ffi;
 
 use super::writer::WebPWriter;
-use super::{WebP, large, mask};
+use super::{WebP, large, mask, planes};
 use crate::buffer::OutputBuffer;
 use crate::{
     AnimationWriter, Budget, Cancellation, Cancelled, Channels, EncodeOptions, Encoder, Error, Format, PlanarEncoder,
@@ -19,9 +19,13 @@ use crate::{
 /// libwebp's method, `0..=6`, which trades time for size; 4 is the default of libwebp and sharp.
 const METHOD: c_int = 4;
 
-/// The method for small opaque pictures; NOTES.md has the measurements. With alpha it would take more than twice as
-/// long, and of frames it takes no bytes off.
-const METHOD_OF_SMALL: c_int = 5;
+/// The method for opaque stills of up to [`LARGE`] pixels; NOTES.md has the measurements. With alpha it would take more than twice as long, and of frames
+/// it takes no bytes off.
+const METHOD_OF_STILLS: c_int = 5;
+
+/// The method and quality of trials without loss, whose length is at most three times that of the file with the settings that are
+/// used, in a fraction of its time.
+const TRIAL: (c_int, f32) = (1, 0.0);
 
 /// libwebp's `filter_sharpness` of stills, `0..=7`, with which the filter at the edges of blocks spares details: fewer bytes at equal
 /// likeness in the same time.
@@ -33,10 +37,9 @@ pub(super) enum Role {
     Still,
     /// A frame of an animation.
     Frame,
+    /// A file that nobody sees, of which only the length counts.
+    Trial,
 }
-
-/// The maximum number of pixels of a small picture.
-const SMALL: u64 = 200_000;
 
 /// The maximum number of pixels of a picture whose tokens are held in memory until all statistics are known. For larger
 /// pictures they are computed twice, which takes up to twice the time: libwebp holds a number of tokens that depends on
@@ -102,6 +105,16 @@ pub fn libwebp_quality(quality: u8) -> f32 {
     calibrated(&QUALITIES, quality)
 }
 
+/// The length of a lossless file in bytes, encoded in a fraction of the time that it takes to send one: at most about three times
+/// what that would have. `budget` is for memory besides the raster.
+///
+/// # Errors
+/// Those of [`Encoder::encode`].
+pub fn trial_length(raster: &Raster, budget: Budget, cancellation: &Cancellation) -> Result<u64, Error> {
+    let options = EncodeOptions { lossless: true, ..EncodeOptions::DEFAULT };
+    Ok(encode(raster, Role::Trial, &options, budget, cancellation)?.len() as u64)
+}
+
 impl Encoder for WebP {
     fn format(&self) -> Format {
         Format::WebP
@@ -137,11 +150,11 @@ impl Encoder for WebP {
         let quality = match content {
             content if !content.has_own_scale(raster) => options.quality,
             Content::Photograph | Content::Lights { .. } => options.quality,
-            Content::Drawing => calibrated(&OF_DRAWINGS, options.quality).round() as u8,
-            Content::Coloured => calibrated(&OF_COLOURED, options.quality).round() as u8,
+            Content::Drawing { .. } => calibrated(&OF_DRAWINGS, options.quality).round() as u8,
+            Content::Coloured { .. } => calibrated(&OF_COLOURED, options.quality).round() as u8,
         };
         let lossy = encode(raster, Role::Still, &EncodeOptions { quality, ..*options }, budget, cancellation)?;
-        if content != Content::Coloured {
+        if !matches!(content, Content::Coloured { .. }) {
             return Ok(lossy);
         }
         let lossless = EncodeOptions { lossless: true, ..*options };
@@ -203,6 +216,12 @@ pub(super) fn encode(
     if (options.lossless || raster.channels().has_alpha()) && is_for_our_own(raster, role, options, budget)? {
         check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
         return encode_in_rows(raster, role, options, budget, cancellation);
+    }
+    if role == Role::Still && !options.lossless && !raster.channels().has_alpha() {
+        let budget = budget.beside(planes::memory(raster))?;
+        let planes = planes::planes(raster, cancellation)?;
+        let pixels = Pixels::Planes(planes.each_ref().map(Vec::as_slice));
+        return encode_pixels(pixels, raster, role, options, budget, cancellation);
     }
     let alpha = if options.lossless { None } else { mask::alpha(raster, budget, cancellation)? };
     let mut budget = budget.beside(alpha.as_ref().map_or(0, Vec::capacity) as u64)?;
@@ -325,10 +344,13 @@ fn config(raster: &Raster, role: Role, options: &EncodeOptions) -> Result<ffi::W
     let mut config = ffi::WebPConfig::new().map_err(|()| BUG)?;
     config.lossless = options.lossless.into();
     config.quality = if options.lossless { 75.0 } else { libwebp_quality(options.quality) };
-    let area = u64::from(raster.width()) * u64::from(raster.height());
-    let is_small = area <= SMALL && role == Role::Still && !options.lossless && !raster.channels().has_alpha();
     config.filter_sharpness = if role == Role::Still { SHARPEST } else { 0 };
-    config.method = if is_small { METHOD_OF_SMALL } else { METHOD };
+    let area = u64::from(raster.width()) * u64::from(raster.height());
+    let is_still = role == Role::Still && !options.lossless && !raster.channels().has_alpha() && area <= LARGE;
+    config.method = if is_still { METHOD_OF_STILLS } else { METHOD };
+    if role == Role::Trial {
+        (config.method, config.quality) = TRIAL;
+    }
     Ok(config)
 }
 

@@ -14,12 +14,13 @@ mod large;
 mod lossless;
 mod lossy;
 mod mask;
+mod planes;
 mod prefix;
 mod smaller;
 mod weighted;
 mod writer;
 
-pub use encode::libwebp_quality;
+pub use encode::{libwebp_quality, trial_length};
 
 use image_origin_vp8::DecodeError;
 
