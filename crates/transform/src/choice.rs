@@ -53,6 +53,10 @@ impl Accepted {
     fn accepts(&self, format: Format) -> bool {
         self.formats.contains(&Some(format))
     }
+
+    fn prefers(&self, format: Format) -> bool {
+        self.formats[0] == Some(format)
+    }
 }
 
 /// An encoder that `format=auto` may choose, and how it would encode.
@@ -72,7 +76,9 @@ pub(super) struct Candidates<E> {
     pub(super) ways: Vec<Candidate<E>>,
     /// The number of pixels.
     pixels: u64,
-    /// Whether all lossy formats are tried: the picture is drawn and transparent, or so small that it takes no time.
+    /// The likely length of a JPEG in bytes, where none is tried.
+    jpeg: Option<u64>,
+    /// Whether WebP is tried before AVIF, since the picture is small, or drawn and transparent: containers count.
     compares_all: bool,
 }
 
@@ -108,26 +114,38 @@ impl Choice {
         }
         let newer = if self.asked.is_some() { self.accepted } else { Accepted::default() };
         let is_drawn = self.lossless || codec::repetition(raster).is_drawn();
+        let is_opaque = !raster.channels().has_alpha();
+        let mut jpeg = None;
         let mut ways = Vec::new();
         let mut add = |format, is_exact, is_universal| {
             ways.push(Candidate { encoder: encoder(format)?, format, is_exact, is_universal });
             Ok::<_, Error>(())
         };
-        let lossy = newer.formats(self.lossless, self.size);
-        let compares_all = self.is_small() || is_drawn && raster.channels().has_alpha();
-        if is_drawn && !self.lossless && !compares_all && newer.accepts(Format::WebP) {
+        let mut lossy: Vec<Format> = newer.formats(self.lossless, self.size).filter(|_| !self.lossless).collect();
+        if is_opaque && lossy.contains(&Format::Avif) && codec::has_chroma_edges(raster) {
+            // WebP would blur what AVIF keeps.
+            lossy.retain(|format| *format != Format::WebP);
+        }
+        let compares_all = self.is_small() || is_drawn && !is_opaque;
+        if compares_all && newer.prefers(Format::Avif) {
+            lossy.reverse();
+        }
+        if is_opaque && !self.lossless && (is_drawn || compares_all) && newer.accepts(Format::WebP) {
             // Only lossy files can be as short as is asked for.
             let likely = match request.max_bytes {
                 None => strips::likely(raster, request, budget, cancellation)?,
-                Some(_) => Likely::Unknown,
+                Some(_) => Likely::Unknown { jpeg: None },
             };
-            if likely != Likely::Exact {
+            if let Likely::Unknown { jpeg: known } = likely {
+                jpeg = known;
+            }
+            if likely != Likely::Exact && jpeg.is_none() {
                 add(Format::Jpeg, false, true)?;
             }
             if likely != Likely::Lossy {
                 add(Format::WebP, true, false)?;
             }
-            for format in lossy.filter(|_| likely != Likely::Exact) {
+            for format in lossy.into_iter().filter(|_| likely != Likely::Exact) {
                 add(format, false, false)?;
             }
             // Longer than lossless WebP, so it is only written if nothing else can be.
@@ -139,7 +157,7 @@ impl Choice {
             if (is_drawn || compares_all) && newer.accepts(Format::WebP) {
                 add(Format::WebP, true, false)?;
             }
-            for format in lossy.filter(|_| !self.lossless) {
+            for format in lossy {
                 add(format, false, false)?;
             }
         }
@@ -149,7 +167,7 @@ impl Choice {
             let format = Format::Png;
             ways.push(Candidate { encoder: encoder(format)?, format, is_exact: true, is_universal: true });
         }
-        Ok(self.candidates(ways, compares_all))
+        Ok(Candidates { jpeg, ..self.candidates(ways, compares_all) })
     }
 
     /// The candidates if the choice does not depend on the pixels, else none. An original in JPEG is a photograph, and
@@ -158,7 +176,11 @@ impl Choice {
         let formats: Vec<_> = match self.settled() {
             Some(format) => vec![format],
             None if self.source == Format::Jpeg && !self.lossless => {
-                std::iter::once(Format::Jpeg).chain(self.accepted.formats(false, self.size)).collect()
+                let mut newer: Vec<_> = self.accepted.formats(false, self.size).collect();
+                if self.is_small() && self.accepted.prefers(Format::Avif) {
+                    newer.reverse();
+                }
+                std::iter::once(Format::Jpeg).chain(newer).collect()
             }
             None => Vec::new(),
         };
@@ -173,7 +195,9 @@ impl Choice {
     }
 
     fn candidates<E>(&self, ways: Vec<Candidate<E>>, compares_all: bool) -> Candidates<E> {
-        Candidates { ways, pixels: u64::from(self.size.0) * u64::from(self.size.1), compares_all }
+        let pixels = u64::from(self.size.0) * u64::from(self.size.1);
+        let compares_all = compares_all && self.accepted.prefers(Format::Avif);
+        Candidates { ways, pixels, jpeg: None, compares_all }
     }
 
     fn is_small(&self) -> bool {
@@ -234,6 +258,9 @@ const CLEARLY_SMALLER: (u64, u64) = (3, 4);
 /// A lossless file of at most one byte for this number of pixels is chosen without trying lossy formats.
 const FEW_PIXELS_A_BYTE: u64 = 64;
 
+/// The length of a lossy WebP up to which AVIF, whose container takes some 300 bytes, is not tried.
+const FEW_BYTES: u64 = 700;
+
 /// The share of the length of a JPEG up to which a lossless file is chosen without trying newer lossy formats.
 const SHARE_OF_JPEG: (u64, u64) = (3, 10);
 
@@ -252,7 +279,7 @@ impl<E: Copy> Candidates<E> {
             Some(Candidate { encoder: other(format, encoder)?, format, is_exact, is_universal })
         };
         let ways = self.ways.iter().map(way).collect::<Option<_>>()?;
-        Some(Candidates { ways, pixels: self.pixels, compares_all: self.compares_all })
+        Some(Candidates { ways, pixels: self.pixels, jpeg: self.jpeg, compares_all: self.compares_all })
     }
 
     /// Encodes the smallest file. Since all lossy formats have the same likeness at the same quality, only lengths are
@@ -314,6 +341,7 @@ impl<E: Copy> Candidates<E> {
             return true;
         }
         let jpeg = tried.iter().find(|(way, _)| way.is_universal && !way.is_exact).map(|(_, length)| *length);
+        let jpeg = jpeg.or(self.jpeg);
         let is_beaten = tried.iter().filter(|(way, _)| way.is_exact).any(|(_, length)| {
             length * FEW_PIXELS_A_BYTE <= self.pixels
                 || jpeg.is_some_and(|jpeg| length * SHARE_OF_JPEG.1 <= jpeg * SHARE_OF_JPEG.0)
@@ -323,9 +351,9 @@ impl<E: Copy> Candidates<E> {
         }
         let newer = tried.iter().find(|(way, _)| !way.is_exact && !way.is_universal);
         newer.is_none_or(|(newer, length)| match jpeg {
+            _ if self.compares_all => newer.format != Format::WebP || *length > FEW_BYTES,
             // Where WebP is preferred, AVIF is for pictures of which it makes more bytes than JPEG.
             _ if newer.format == Format::WebP => jpeg.is_some_and(|jpeg| *length > jpeg),
-            _ if self.compares_all => true,
             Some(jpeg) => length * CLEARLY_SMALLER.1 > jpeg * CLEARLY_SMALLER.0,
             None => false,
         })
@@ -428,16 +456,16 @@ mod tests {
         let [exact, png] = [Format::WebP, Format::Png].map(|format| (format, true));
         for (raster, accept, lossless, expected) in [
             (&large, both, false, &[jpeg, avif, webp] as &[(Format, bool)]),
-            (&photo, both, false, &[jpeg, exact, avif, webp]),
+            (&photo, both, false, &[jpeg, webp, avif, png]),
             (&photo, both, true, &[png, exact]),
-            (&photo, "image/webp", false, &[jpeg, exact, webp]),
+            (&photo, "image/webp", false, &[jpeg, webp, png]),
             (&photo, "image/avif", false, &[jpeg, avif]),
             (&photo, "image/*", false, &[jpeg]),
             (&photo, "image/*", true, &[png]),
-            (&drawn, both, false, &[png, exact, avif, webp]),
+            (&drawn, both, false, &[exact, png]),
             (&picture(Channels::Rgb, 251), "", false, &[png]),
             (&picture(Channels::Rgba, 251), "", false, &[png]),
-            (&picture(Channels::L, 251), "image/webp", false, &[jpeg, png, exact, webp]),
+            (&picture(Channels::L, 251), "image/webp", false, &[jpeg, webp, png]),
             (&picture(Channels::L, 251), "", true, &[png]),
             (&picture(Channels::L, 16), "", false, &[png]),
         ] {
@@ -474,6 +502,7 @@ mod tests {
                     })
                     .collect(),
                 pixels,
+                jpeg: None,
                 compares_all,
             };
             let write = |(length, format): (u64, Format), request: EncodeRequest, _: Budget| {
@@ -523,6 +552,10 @@ mod tests {
         ] {
             assert_eq!(drawing(pixels, sizes, max_bytes), (Ok(chosen), tried), "{sizes:?}");
         }
+        // Of small pictures WebP comes first, and AVIF only where its container is of no weight.
+        let small = |sizes: [u64; 3]| run(&[(jpeg, sizes[0]), (webp, sizes[1]), (avif, sizes[2])], 1000, true, None);
+        assert_eq!(small([900, 700, 650]), (Ok((Format::WebP, 700)), 2));
+        assert_eq!(small([900, 701, 650]), (Ok((Format::Avif, 650)), 3));
         // PNG is written if nothing newer is.
         let last = [(jpeg, 400), (exact, 200), (avif, 150), (png, 20)];
         assert_eq!(run(&last, 1000, false, None), (Ok((Format::Avif, 150)), 3));

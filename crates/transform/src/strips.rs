@@ -3,7 +3,7 @@
 
 use super::Error;
 use super::finish::EncodeRequest;
-use image_origin_codec::{self as codec, Budget, Cancellation, EncodeOptions, Format, Raster, Repetition, Samples};
+use image_origin_codec::{self as codec, Budget, Cancellation, Format, Raster, Repetition, Samples};
 
 /// The number of rows of a strip, and the number of strips of which one is encoded.
 const ROWS: usize = 32;
@@ -12,10 +12,13 @@ const ONE_OF: usize = 8;
 /// The length of a JPEG's headers, which short pictures have too.
 const HEADERS: u64 = 600;
 
-/// The lengths of lossless files relative to JPEG, up to which no lossy format is likely to be shorter, and from which on
-/// one is. NOTES.md of `image-origin-codec` has the measurements.
+/// The length of a lossless file, encoded with little effort, relative to JPEG, up to which no lossy format is likely to be shorter.
 const EXACT_UP_TO: (u64, u64) = (3, 10);
-const LOSSY_FROM: (u64, u64) = (7, 10);
+
+/// The same from which on a lossy format is: of strips, which show less of what repeats, and of a whole picture. NOTES.md of
+/// `image-origin-codec` has the measurements.
+const LOSSY_FROM_OF_STRIPS: (u64, u64) = (1, 1);
+const LOSSY_FROM: (u64, u64) = (3, 5);
 
 /// The share of pixels that repeat neither neighbour, and their number for a byte of JPEG, from which on a lossless file is
 /// longer than [`LOSSY_FROM`], without a trial.
@@ -29,12 +32,13 @@ pub(super) enum Likely {
     Exact,
     /// Lossy ones.
     Lossy,
-    /// Either.
-    Unknown,
+    /// Either, and the likely length of a JPEG of the picture in bytes, where it is known without one.
+    Unknown { jpeg: Option<u64> },
 }
 
-/// Compares the lengths of lossless WebP and of JPEG for strips of an opaque 8-bit picture. Repetitions beyond the strips
-/// are missed, so the lossless length is seldom underestimated. `budget` is for memory besides the raster.
+/// Compares the lengths of lossless WebP and of JPEG for strips of an opaque 8-bit picture, or for all of one that is not high
+/// enough for two. Repetitions beyond the strips are missed, so the lossless length is seldom underestimated. `budget` is for
+/// memory besides the raster.
 ///
 /// # Errors
 /// [`codec::Error::Cancelled`].
@@ -44,30 +48,41 @@ pub(super) fn likely(
     budget: Budget,
     cancellation: &Cancellation,
 ) -> Result<Likely, Error> {
-    let Some(strips) = strips(raster, budget) else { return Ok(Likely::Unknown) };
-    let length = |format, lossless| {
-        let Some(encoder) = codec::encoder(format) else { return Ok(None) };
-        let options = EncodeOptions { lossless, ..request.in_format(format).options };
-        match encoder.encode(&strips, &options, budget.beside(strips.bytes())?, cancellation) {
-            Ok(file) => Ok(Some(file.len() as u64)),
-            Err(codec::Error::TooLarge { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    };
-    let Some(jpeg) = length(Format::Jpeg, false)? else { return Ok(Likely::Unknown) };
-    let jpeg = jpeg.saturating_sub(HEADERS);
-    let Repetition { visible, fresh } = codec::repetition(&strips);
-    if fresh * FRESH_SHARE.1 >= visible * FRESH_SHARE.0 && fresh * FRESH_FOR_A_BYTE.1 >= jpeg * FRESH_FOR_A_BYTE.0 {
+    let is_whole = (raster.height() as usize) < 2 * ROWS * ONE_OF;
+    let strips = if is_whole { None } else { strips(raster, budget) };
+    if strips.is_none() && !is_whole {
+        return Ok(Likely::Unknown { jpeg: None });
+    }
+    let budget = budget.beside(strips.as_ref().map_or(0, Raster::bytes))?;
+    let sample = strips.as_ref().unwrap_or(raster);
+    let encoder = codec::encoder(Format::Jpeg).ok_or(codec::Error::Internal("a format without an encoder"))?;
+    let options = request.in_format(Format::Jpeg).options;
+    let jpeg = encoder.encode(sample, &options, budget, cancellation).map(|file| file.len() as u64);
+    let Some(jpeg) = fitting(jpeg)? else { return Ok(Likely::Unknown { jpeg: None }) };
+    let body = if is_whole { jpeg } else { jpeg.saturating_sub(HEADERS) };
+    let Repetition { visible, fresh } = codec::repetition(sample);
+    if fresh * FRESH_SHARE.1 >= visible * FRESH_SHARE.0 && fresh * FRESH_FOR_A_BYTE.1 >= body * FRESH_FOR_A_BYTE.0 {
         return Ok(Likely::Lossy);
     }
-    let Some(exact) = length(Format::WebP, true)? else { return Ok(Likely::Unknown) };
-    Ok(if exact * EXACT_UP_TO.1 <= jpeg * EXACT_UP_TO.0 {
-        Likely::Exact
-    } else if exact * LOSSY_FROM.1 >= jpeg * LOSSY_FROM.0 && strips.height() > ROWS as u32 {
-        Likely::Lossy
-    } else {
-        Likely::Unknown
+    let exact = fitting(codec::webp::trial_length(sample, budget, cancellation))?;
+    let from = if is_whole { LOSSY_FROM } else { LOSSY_FROM_OF_STRIPS };
+    Ok(match exact {
+        Some(exact) if exact * EXACT_UP_TO.1 <= body * EXACT_UP_TO.0 => Likely::Exact,
+        Some(exact) if exact * from.1 >= body * from.0 => Likely::Lossy,
+        _ => {
+            let rows = u64::from(sample.height());
+            Likely::Unknown { jpeg: Some(body * u64::from(raster.height()) / rows.max(1) + jpeg - body) }
+        }
     })
+}
+
+/// The length, or nothing where there is too little memory.
+fn fitting(length: Result<u64, codec::Error>) -> Result<Option<u64>, Error> {
+    match length {
+        Ok(length) => Ok(Some(length)),
+        Err(codec::Error::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// One of [`ONE_OF`] strips, one below the other; `None` if there are none, or not enough memory.
@@ -86,7 +101,7 @@ fn strips(raster: &Raster, budget: Budget) -> Option<Raster> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image_origin_codec::Channels;
+    use image_origin_codec::{Channels, EncodeOptions};
     use image_origin_query::Quality;
 
     fn picture(height: u32, pixel: impl Fn(u32, u32) -> [u8; 3]) -> Raster {
@@ -108,11 +123,17 @@ mod tests {
         let all = Budget::UNLIMITED;
         assert_eq!(likely_of(&picture(512, text), all).unwrap(), Likely::Exact);
         assert_eq!(likely_of(&picture(512, grain), all).unwrap(), Likely::Lossy);
-        // A single strip does not show that lossy files are shorter; without a strip, or memory, nothing is known.
+        // Pictures that are not high enough for two strips are tried as a whole; without memory, nothing is known.
         let steps = |x: u32, _: u32| [(x / 2) as u8, (x / 3) as u8, 0];
-        assert_eq!(likely_of(&picture(256, steps), all).unwrap(), Likely::Unknown);
-        assert_eq!(likely_of(&picture(255, text), all).unwrap(), Likely::Unknown);
-        assert_eq!(likely_of(&picture(512, text), Budget { memory: 90_000, ..all }).unwrap(), Likely::Unknown);
+        for height in [255, 256, 511] {
+            assert_eq!(likely_of(&picture(height, text), all).unwrap(), Likely::Exact);
+            assert_eq!(likely_of(&picture(height, steps), all).unwrap(), Likely::Exact);
+            assert_eq!(likely_of(&picture(height, grain), all).unwrap(), Likely::Lossy);
+        }
+        assert_eq!(
+            likely_of(&picture(512, text), Budget { memory: 90_000, ..all }).unwrap(),
+            Likely::Unknown { jpeg: None }
+        );
     }
 
     #[test]
