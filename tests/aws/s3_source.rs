@@ -414,11 +414,10 @@ fn broken_downloads_end_in_time_and_with_their_status() {
     });
 }
 
-/// A store with one object: a PNG whose header announces far too many pixels, and a hundred megabytes behind it. Tells
-/// for each request how many bytes could be sent.
-fn endless_store() -> (SocketAddr, mpsc::Receiver<usize>) {
+/// A store that answers with this status, this beginning, and a hundred megabytes behind it. Tells for each request how many
+/// bytes could be sent.
+fn endless_store(status: &'static str, header: Vec<u8>) -> (SocketAddr, mpsc::Receiver<usize>) {
     const LENGTH: usize = 100 << 20;
-    let header = std::fs::read(crate::common::fixtures().join("broken/60000x60000.png")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, told) = mpsc::channel();
@@ -426,7 +425,7 @@ fn endless_store() -> (SocketAddr, mpsc::Receiver<usize>) {
         for viewer in listener.incoming() {
             let mut viewer = viewer.unwrap();
             read_head(&mut viewer).unwrap();
-            write!(viewer, "HTTP/1.1 200 OK\r\netag: \"e\"\r\ncontent-length: {LENGTH}\r\n\r\n").unwrap();
+            write!(viewer, "HTTP/1.1 {status}\r\netag: \"e\"\r\ncontent-length: {LENGTH}\r\n\r\n").unwrap();
             let mut sent = viewer.write(&header).unwrap();
             while sent < LENGTH && viewer.write_all(&[0; 16 << 10]).is_ok() {
                 sent += 16 << 10;
@@ -441,12 +440,30 @@ fn endless_store() -> (SocketAddr, mpsc::Receiver<usize>) {
 
 #[test]
 fn a_hundred_megabytes_are_refused_by_their_header() {
-    let (address, told) = endless_store();
+    // A PNG whose header announces far too many pixels.
+    let header = std::fs::read(crate::common::fixtures().join("broken/60000x60000.png")).unwrap();
+    let (address, told) = endless_store("200 OK", header);
     let program = Program::serve(address, &[]);
     assert_eq!(program.get("/huge.png?w=5").outcome(), (422, "image_too_large".to_owned()));
     let sent = told.recv_timeout(Duration::from_secs(30)).unwrap();
     println!("{sent} of {} bytes had been sent", 100 << 20);
     assert!(sent < 8 << 20, "{sent}");
+}
+
+#[test]
+fn no_more_is_read_of_an_error_than_tells_what_it_is() {
+    for (said, code, status, ours) in [
+        ("404 Not Found", "NoSuchKey", 404, "not_found"),
+        ("404 Not Found", "NoSuchBucket", 502, "source_failed"),
+        ("403 Forbidden", "InvalidObjectState", 502, "source_failed"),
+    ] {
+        let header = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>");
+        let (address, told) = endless_store(said, header.into_bytes());
+        let program = Program::serve(address, &[]);
+        assert_eq!(program.get("/photo.jpg?w=5").outcome(), (status, ours.to_owned()), "{said} {code}");
+        let sent = told.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert!(sent < 8 << 20, "{code}: {sent}");
+    }
 }
 
 #[test]

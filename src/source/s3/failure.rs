@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::presigned::code_in;
 use crate::source::etag::normalize_etag;
 use crate::source::{AccessDenied, ObjectMeta, SourceError, is_out_of_descriptors};
 
@@ -27,7 +28,10 @@ pub(super) fn of<E: ProvideErrorMetadata + Debug>(
 ) -> SourceError {
     let Some(response) = error.raw_response() else { return without_answer(error) };
     let status = response.status().as_u16();
-    let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
+    // The SDK finds none in a document whose end was not read.
+    let document = response.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code).or_else(|| code_in(&document));
+    let code = code.unwrap_or_default();
     let request_id = response.headers().get("x-amz-request-id").unwrap_or_default();
     classify_error(status, code, request_id, denied)
 }
