@@ -331,13 +331,28 @@ fn bounded(fitted: Fitted, framing: &Framing) -> Bounded {
     }
     // Products of fractions may end just below a whole number.
     let mut below = smaller(|side| (side + 1e-9).floor());
-    // A side of one pixel cannot become shorter, so the other one does.
-    let (width, height) = output(below.fitted, below.padding);
+    // A side of one pixel cannot become shorter, so the other one does, and then the padding.
     let most = bounds.pixels.map_or(f64::INFINITY, f64::from);
-    if width * height > most {
-        for side in [&mut below.fitted.canvas, &mut below.fitted.size] {
-            *side = (side.0.min(most).max(1.0), side.1.min(most).max(1.0));
+    let is_beyond = |bounded: &Bounded| {
+        let (width, height) = output(bounded.fitted, bounded.padding);
+        width * height > most
+    };
+    for _ in 0..2 {
+        if is_beyond(&below) {
+            let (width, height) = output(below.fitted, below.padding);
+            let Fitted { size, canvas, .. } = &mut below.fitted;
+            let room = |side: f64, length: f64, other: f64| ((most / other).floor() - (length - side)).max(1.0);
+            if canvas.1 > canvas.0 {
+                canvas.1 = canvas.1.min(room(canvas.1, height, width));
+                size.1 = size.1.min(canvas.1);
+            } else {
+                canvas.0 = canvas.0.min(room(canvas.0, width, height));
+                size.0 = size.0.min(canvas.0);
+            }
         }
+    }
+    if is_beyond(&below) {
+        below.padding = Padding::NONE;
     }
     below
 }
@@ -468,6 +483,8 @@ mod tests {
             (4000, 3000, 1, "rotate=90&max_w=300", (300, 400)),
             (16_000, 1, 1, "max_pixels=100", (100, 1)),
             (1, 16_000, 1, "max_h=100&max_pixels=7", (1, 7)),
+            (1, 16_975, 1, "pad=5&max_pixels=30000", (5, 6000)),
+            (16_000, 1, 1, "pad=90&max_pixels=50", (50, 1)),
             (4000, 3000, 1, "w=300&rotate=45", (300, 300)),
             (4000, 3000, 8, "h=300&rotate=90.01", (400, 300)),
             (4000, 3000, 1, "w=100&h=300&rotate=-30&fit=fill", (100, 300)),
