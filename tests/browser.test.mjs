@@ -107,7 +107,7 @@ describe('the CDN in a browser', { skip, concurrency: false }, () => {
       await page.run((accept) => {
         const select = document.querySelector('#accept');
         select.value = [...select.options].map(({ value }) => value).find((value) => value.startsWith(accept));
-        document.querySelector('#url').value = '/photo.jpg?w=60&format=auto';
+        document.querySelector('#url').value = '/photo.jpg?w=200&format=auto';
         document.querySelector('#outcome').textContent = '';
         document.querySelector('#ask').requestSubmit();
         return true;
