@@ -142,7 +142,7 @@ pub trait PlanarEncoder: Sync {
         Range::Full
     }
 
-    /// Encodes luma and two chroma planes (see [`Plane`]) in [`PlanarEncoder::range`]. Chroma has half of luma's width
+    /// Encodes luma and two chroma planes (see [`Plane`](crate::Plane)) in [`PlanarEncoder::range`]. Chroma has half of luma's width
     /// and height, rounded up. `budget` is for memory besides the planes.
     ///
     /// # Errors
