@@ -112,8 +112,8 @@ const THOROUGH: SpeedSettings = SpeedSettings::DEFAULT
     .tx_types_of_each_mode(true);
 const HALVES: SpeedSettings = THOROUGH.halves_up_to(4).patience(1.05).modes(2).chroma_modes(2);
 const SQUARES: SpeedSettings = HALVES.smallest(3).halves_up_to(0).uneven_up_to(4);
-/// What photographs get instead of [`SQUARES`], up to a number of pixels: more modes, and halves where they are likely.
-const PHOTOGRAPHS: SpeedSettings = SQUARES.likelier_halves_up_to(5).patience(1.1).modes(4).chroma_modes(4);
+/// What photographs get instead of [`SQUARES`], up to a number of pixels: halves as well, where they are likely.
+const PHOTOGRAPHS: SpeedSettings = SQUARES.likelier_halves_up_to(5).patience(1.1);
 const MOST_PIXELS_OF_PHOTOGRAPHS: u64 = 7_000_000;
 const QUICK: SpeedSettings = SQUARES.modes(1).chroma_modes(1).tx_types_of_each_mode(false);
 /// In large pictures, details spread over more pixels, so blocks may be larger.
