@@ -153,7 +153,7 @@ fn luma_and_chroma(raster: &Raster, cell: Cell, size: usize) -> Result<Vec<Vec<u
         planes[0].extend(band.iter().copied().map(luma));
         for left in (0..cell.width).step_by(size) {
             let square = band.chunks_exact(cell.width).flat_map(|row| &row[left..(left + size).min(cell.width)]);
-            let [blue, red] = chroma(square);
+            let [blue, red] = chroma(square, 0).map(|sample| sample.clamp(0, 255) as u8);
             planes[1].push(blue);
             planes[2].push(red);
         }
@@ -166,8 +166,8 @@ fn luma([r, g, b]: [i32; 3]) -> u8 {
     ((19_595 * r + 38_470 * g + 7_471 * b + (1 << 15)) >> 16) as u8
 }
 
-/// Both chroma values of the mean of some pixels.
-fn chroma<'p>(pixels: impl Iterator<Item = &'p [i32; 3]>) -> [u8; 2] {
+/// Both chroma values of the mean of some pixels, from 0 on, with so many fractional bits.
+pub(super) fn chroma<'p>(pixels: impl Iterator<Item = &'p [i32; 3]>, fraction: u32) -> [i32; 2] {
     let ([mut r, mut g, mut b], mut count) = ([0; 3], 0);
     for pixel in pixels {
         r += pixel[0];
@@ -175,6 +175,6 @@ fn chroma<'p>(pixels: impl Iterator<Item = &'p [i32; 3]>) -> [u8; 2] {
         b += pixel[2];
         count += 1;
     }
-    let rounded = |sum: i32| ((sum / count + (128 << 16) + (1 << 15)) >> 16).clamp(0, 255) as u8;
+    let rounded = |sum: i32| (sum / count + (128 << 16) + (1 << (15 - fraction))) >> (16 - fraction);
     [rounded(-11_059 * r - 21_709 * g + 32_768 * b), rounded(32_768 * r - 27_439 * g - 5_329 * b)]
 }

@@ -3,7 +3,7 @@
 //! Interpolation blurs chroma, which is sharpened beforehand. What is still lost of it changes the brightness of saturated
 //! edges, which luma makes up for.
 
-use super::source::{Cell, colour, pixels};
+use super::source::{Cell, chroma, colour, pixels};
 use crate::{Error, Raster};
 
 /// The fractional bits of chroma before rounding.
@@ -34,8 +34,8 @@ pub(super) fn planes(raster: &Raster, cell: Cell) -> Result<Vec<Vec<u8>>, Error>
         let band = rows(y, 2.min(cell.height - y))?;
         for x in (0..cell.width).step_by(2) {
             let square = band.chunks_exact(cell.width).flat_map(|row| &row[x..(x + 2).min(cell.width)]);
-            for (means, mean) in means.iter_mut().zip(mean(square)) {
-                means.push(mean);
+            for (means, mean) in means.iter_mut().zip(chroma(square, FRACTION)) {
+                means.push(mean as i16);
             }
         }
     }
@@ -52,19 +52,6 @@ pub(super) fn planes(raster: &Raster, cell: Cell) -> Result<Vec<Vec<u8>>, Error>
     }
     let [blue, red] = chromas;
     Ok(vec![lumas, blue, red])
-}
-
-/// Both chroma values of the mean of some pixels, from 0 on, with [`FRACTION`] fractional bits.
-fn mean<'p>(pixels: impl Iterator<Item = &'p [i32; 3]>) -> [i16; 2] {
-    let ([mut r, mut g, mut b], mut count) = ([0; 3], 0);
-    for pixel in pixels {
-        r += pixel[0];
-        g += pixel[1];
-        b += pixel[2];
-        count += 1;
-    }
-    let scaled = |sum: i32| ((sum / count + (128 << 16) + (1 << (15 - FRACTION))) >> (16 - FRACTION)) as i16;
-    [scaled(-11_059 * r - 21_709 * g + 32_768 * b), scaled(32_768 * r - 27_439 * g - 5_329 * b)]
 }
 
 /// Rounds chroma, sharpened by what is lost if it is interpolated and averaged again: the sample itself has a weight of 6/8
