@@ -251,6 +251,34 @@ fn colours_of_avif_that_are_dropped_become_free_space() {
     }
 }
 
+/// Whatever a damaged file says of where its items are, it is refused, or it keeps no metadata.
+#[test]
+fn damaged_items_of_avif_keep_no_metadata() {
+    // The thumbnail is a picture as well, and other text has no item that it could be known by.
+    const OF_NO_ITEM: [&str; 3] = ["SecretThumbnail", "SecretTrailer", "SecretVendor"];
+    let mut file = samples::avif();
+    let meta = file.windows(4).position(|kind| kind == b"meta").unwrap() - 4;
+    let end = meta + u32::from_be_bytes(file[meta..meta + 4].try_into().unwrap()) as usize;
+    let (mut refused, mut kept) = (0, 0);
+    for at in meta..end {
+        let original = file[at];
+        for value in [0, 1, 4, 0x80, 0xff, original ^ 1, original ^ 0x80, original.wrapping_sub(1)] {
+            file[at] = value;
+            match metadata::strip(&mut Cursor::new(&file), Keep::None, &Cancellation::unbounded()) {
+                Ok(plan) => {
+                    let out = written(&plan, &file);
+                    let found = SECRETS.iter().find(|secret| !OF_NO_ITEM.contains(secret) && contains(&out, secret));
+                    assert_eq!(found, None, "byte {at} is {value}");
+                    kept += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        file[at] = original;
+    }
+    assert!(refused > 100 && kept > refused, "{refused} refused, {kept} written");
+}
+
 #[test]
 fn metadata_is_no_primary_image() {
     let file = samples::avif();

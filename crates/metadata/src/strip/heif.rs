@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::Keep;
 use super::edits::{Edit, apply, common, merged, without};
-use super::heif_meta::{derived_len, kept_items, without_items};
+use super::heif_meta::{derived_len, is_metadata, kept_items, without_items};
 use super::heif_movie::samples;
 use super::heif_units::{Coding, Units};
 use crate::gain_map::MAX_PARAMETERS;
@@ -49,14 +49,18 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep, keeps_gain_map: bool) -> 
         replaced = replacements(input, meta, &kept, keep)?;
         add_items(input, meta, &kept, &mut units)?;
         used = used_by(meta, &kept, &derived);
-        let idat = meta.payload_at + meta.idat.start..=meta.payload_at + meta.idat.end;
-        if used.iter().any(|range| meta.range.contains(&range.start) && !idat.contains(&range.start)) {
+        let idat = meta.payload_at + meta.idat.start..meta.payload_at + meta.idat.end;
+        let around = without(std::slice::from_ref(&meta.range), std::slice::from_ref(&idat));
+        if !common(&around, &used).is_empty() {
             return Err(Error::Damaged("image data within the meta box"));
         }
     }
     let used_by_items = used.clone();
     if let Some(movie) = sequence {
         used.extend(samples(input, movie, &mut edits, &mut units)?);
+    }
+    if let Some(meta) = &meta {
+        check_apart(meta, &kept, &used)?;
     }
     let padding = units.padding();
     if let Some(meta) = &meta {
@@ -198,6 +202,26 @@ fn used_by(meta: &Meta, kept: &BTreeSet<u32>, derived: &BTreeMap<u32, DerivedIma
         })
     };
     locations.flat_map(of_one).collect()
+}
+
+/// Refuses files that have metadata in what pictures use, or two places for a kept item: one of them may be that of metadata.
+fn check_apart(meta: &Meta, kept: &BTreeSet<u32>, used: &[Range<u64>]) -> Result<(), Error> {
+    let metadata: BTreeSet<_> =
+        meta.items.iter().filter(|item| is_metadata(item) && !kept.contains(&item.id)).map(|item| item.id).collect();
+    let (mut placed, mut of_metadata) = (BTreeSet::new(), Vec::new());
+    for location in meta.locations.iter() {
+        if kept.contains(&location.id) && !placed.insert(location.id) {
+            return Err(Error::Damaged("an image has its data in two places"));
+        }
+        if metadata.contains(&location.id) {
+            of_metadata.extend(meta.extents(location));
+        }
+    }
+    if common(&of_metadata, used).is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Damaged("metadata within the data of an image"))
+    }
 }
 
 /// An item that is kept with new content of the same length.

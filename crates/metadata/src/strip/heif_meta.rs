@@ -31,7 +31,8 @@ pub(super) fn kept_items(meta: &Meta, tone_mapped: &BTreeSet<u32>) -> BTreeSet<u
     kept
 }
 
-fn is_metadata(item: &Item) -> bool {
+/// Whether an item is Exif, XMP, other text or a link.
+pub(super) fn is_metadata(item: &Item) -> bool {
     matches!(&item.kind, b"Exif" | b"mime" | b"uri ")
 }
 
