@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Cursor;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -251,32 +252,61 @@ fn colours_of_avif_that_are_dropped_become_free_space() {
     }
 }
 
-/// Whatever a damaged file says of where its items are, it is refused, or it keeps no metadata.
-#[test]
-fn damaged_items_of_avif_keep_no_metadata() {
-    // The thumbnail is a picture as well, and other text has no item that it could be known by.
-    const OF_NO_ITEM: [&str; 3] = ["SecretThumbnail", "SecretTrailer", "SecretVendor"];
-    let mut file = samples::avif();
-    let meta = file.windows(4).position(|kind| kind == b"meta").unwrap() - 4;
-    let end = meta + u32::from_be_bytes(file[meta..meta + 4].try_into().unwrap()) as usize;
-    let (mut refused, mut kept) = (0, 0);
-    for at in meta..end {
+/// Strips a file with each byte of this range changed in several ways, which must be refused, or keep no metadata but what no
+/// item or field refers to, and thumbnails, which are pictures as well. Returns how many were refused, and how many were not.
+fn strip_damaged(mut file: Vec<u8>, range: Range<usize>) -> (usize, usize) {
+    const OTHERS: [&str; 3] = ["SecretThumbnail", "SecretTrailer", "SecretVendor"];
+    let (mut refused, mut written_out) = (0, 0);
+    for at in range {
         let original = file[at];
-        for value in [0, 1, 4, 0x80, 0xff, original ^ 1, original ^ 0x80, original.wrapping_sub(1)] {
+        let values = [0, 1, 4, 0x80, 0xff, original ^ 1, original ^ 0x80, original.wrapping_sub(1)];
+        for (value, keep) in values.into_iter().flat_map(|value| [(value, Keep::None), (value, Keep::Copyright)]) {
             file[at] = value;
-            match metadata::strip(&mut Cursor::new(&file), Keep::None, &Cancellation::unbounded()) {
+            match metadata::strip(&mut Cursor::new(&file), keep, &Cancellation::unbounded()) {
                 Ok(plan) => {
                     let out = written(&plan, &file);
-                    let found = SECRETS.iter().find(|secret| !OF_NO_ITEM.contains(secret) && contains(&out, secret));
-                    assert_eq!(found, None, "byte {at} is {value}");
-                    kept += 1;
+                    let found = SECRETS.iter().find(|secret| !OTHERS.contains(secret) && contains(&out, secret));
+                    assert_eq!(found, None, "byte {at} is {value}, {keep:?}");
+                    written_out += 1;
                 }
                 Err(_) => refused += 1,
             }
         }
         file[at] = original;
     }
-    assert!(refused > 100 && kept > refused, "{refused} refused, {kept} written");
+    (refused, written_out)
+}
+
+#[test]
+fn damaged_items_of_avif_keep_no_metadata() {
+    let file = samples::avif();
+    let meta = file.windows(4).position(|kind| kind == b"meta").unwrap() - 4;
+    let end = meta + u32::from_be_bytes(file[meta..meta + 4].try_into().unwrap()) as usize;
+    let (refused, written) = strip_damaged(file, meta..end);
+    assert!(refused > 100 && written > refused, "{refused} refused, {written} written");
+}
+
+#[test]
+fn damaged_directories_of_tiff_keep_no_metadata() {
+    let file = samples::tiff();
+    let fields = usize::from(file[9]);
+    let (refused, written) = strip_damaged(file, 0..10 + 12 * fields + 4);
+    assert!(refused > 100 && written > refused, "{refused} refused, {written} written");
+}
+
+#[test]
+fn strips_of_tiff_within_metadata_are_refused() {
+    let file = samples::tiff();
+    let strip = file.windows(8).position(|entry| entry == [1, 0x11, 0, 4, 0, 0, 0, 1]).unwrap() + 8;
+    for secret in ["SecretMake", "SecretXmp", "SecretComment"] {
+        let at = memchr::memmem::find(&file, secret.as_bytes()).unwrap() as u32;
+        for keep in [Keep::None, Keep::Copyright] {
+            let mut file = file.clone();
+            file[strip..strip + 4].copy_from_slice(&at.to_be_bytes());
+            let result = metadata::strip(&mut Cursor::new(&file), keep, &Cancellation::unbounded());
+            assert!(matches!(result, Err(metadata::Error::Damaged(_))), "{secret} {keep:?}");
+        }
+    }
 }
 
 #[test]

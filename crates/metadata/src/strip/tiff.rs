@@ -49,6 +49,9 @@ const MAX_PACKET: usize = 1 << 20;
 /// Tags with the offsets of directories: further pictures, and Exif directories.
 const DIRECTORIES: [u16; 4] = [0x014a, 0x8769, 0x8825, 0xa005];
 
+/// Those of Exif directories.
+const EXIF: [u16; 2] = [0x8769, 0x8825];
+
 /// Whether a field is needed for decoding and display: TIFF 6.0 and its supplements, colour, orientation, aspect ratio,
 /// page number.
 fn is_kept(tag: u16, keep: Keep) -> bool {
@@ -104,6 +107,8 @@ struct Entry {
 struct Directory {
     at: u64,
     entries: Vec<Entry>,
+    /// Whether all entries are fields of known types whose values are within the file.
+    is_complete: bool,
     next: u64,
 }
 
@@ -116,6 +121,8 @@ struct Reader<'i, 'm> {
     offsets_left: u64,
     /// The offsets of directories, values and the data of dropped pages.
     places: Vec<u64>,
+    /// The values of fields that no picture needs, those of Exif directories among them.
+    metadata: Vec<Range<u64>>,
 }
 
 pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error> {
@@ -123,8 +130,15 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error>
     let header = input.copy(0..16, 16)?;
     let order = Order { little_endian: header.starts_with(b"II") };
     let big = header.get(2..4).is_some_and(|version| order.uint(version) == 43);
-    let mut reader =
-        Reader { input, order, big, fields_left: MAX_FIELDS, offsets_left: MAX_OFFSETS, places: Vec::new() };
+    let mut reader = Reader {
+        input,
+        order,
+        big,
+        fields_left: MAX_FIELDS,
+        offsets_left: MAX_OFFSETS,
+        places: Vec::new(),
+        metadata: Vec::new(),
+    };
     let mut pages = reader.pages(keep)?;
     let (mut data, mut edits) = (Vec::new(), Vec::new());
     for page in &mut pages {
@@ -136,6 +150,12 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error>
     let data = reader.used(&data, &mut edits)?;
     if data.is_empty() {
         return Err(Error::Damaged("no image data"));
+    }
+    // Equal values may share their bytes.
+    let shared: BTreeSet<_> = used.iter().map(|value| value.start).collect();
+    let hidden: Vec<_> = reader.metadata.iter().filter(|value| !shared.contains(&value.start)).cloned().collect();
+    if !common(&hidden, &used).is_empty() || !common(&reader.metadata, &data).is_empty() {
+        return Err(Error::Damaged("metadata within the data of an image"));
     }
     used.extend(data);
     used.push(0..if big { 16 } else { 8 });
@@ -200,6 +220,13 @@ impl Reader<'_, '_> {
                 }
                 let is_data = entry.tag == THUMBNAIL || DATA.iter().any(|(offsets, _)| *offsets == entry.tag);
                 let leads_to_data = reduced && is_data;
+                if !entry.inline && (reduced || !is_kept(entry.tag, Keep::None)) {
+                    self.metadata.push(entry.value.clone());
+                }
+                if EXIF.contains(&entry.tag) {
+                    let offsets = self.values(entry)?;
+                    self.exif_directories(&offsets)?;
+                }
                 if DIRECTORIES.contains(&entry.tag) || leads_to_data {
                     let offsets = self.values(entry)?;
                     self.places.extend(offsets);
@@ -215,6 +242,20 @@ impl Reader<'_, '_> {
         Ok(pages)
     }
 
+    /// Adds the values of the fields of Exif directories. Software that does not know of Exif may have left their offsets where
+    /// other data is now, which is no directory: its fields would not be ordered by their tags (TIFF 6.0, section 2).
+    fn exif_directories(&mut self, offsets: &[u64]) -> Result<(), Error> {
+        for at in offsets.iter().take(MAX_PAGES) {
+            let Some(directory) = self.directory(*at)? else { continue };
+            let left = self.fields_left.checked_sub(directory.entries.len());
+            self.fields_left = left.ok_or(Error::Damaged("too many fields"))?;
+            if directory.is_complete && directory.entries.is_sorted_by(|a, b| a.tag < b.tag) {
+                self.metadata.extend(directory.entries.iter().filter(|entry| !entry.inline).map(|e| e.value.clone()));
+            }
+        }
+        Ok(())
+    }
+
     fn directory(&mut self, at: u64) -> io::Result<Option<Directory>> {
         let (count_len, entry_len, offset_len) = self.sizes();
         let head = self.input.copy(at..at.saturating_add(count_len), 8)?;
@@ -228,8 +269,9 @@ impl Reader<'_, '_> {
         let body = self.input.copy(body_at..body_at + body_len, usize::MAX)?;
         let (entries, next) = body.split_at(body.len().saturating_sub(offset_len as usize));
         let entries = (body_at..).step_by(entry_len as usize).zip(entries.chunks_exact(entry_len as usize));
-        let entries = entries.filter_map(|(at, raw)| self.entry(at, raw)).collect();
-        Ok(Some(Directory { at, entries, next: self.order.uint(next) }))
+        let entries: Vec<_> = entries.filter_map(|(at, raw)| self.entry(at, raw)).collect();
+        let is_complete = entries.len() as u64 == count;
+        Ok(Some(Directory { at, entries, is_complete, next: self.order.uint(next) }))
     }
 
     /// The sizes in bytes of the entry count, of an entry, and of an offset.
