@@ -142,6 +142,12 @@ pub trait PlanarEncoder: Sync {
         Range::Full
     }
 
+    /// Whether chroma of luma's resolution is to be halved by [`avif::with_halved_chroma`](crate::avif::with_halved_chroma),
+    /// so that luma makes up for what is lost.
+    fn makes_up_for_chroma(&self) -> bool {
+        false
+    }
+
     /// Encodes luma and two chroma planes (see [`Plane`](crate::Plane)) in [`PlanarEncoder::range`]. Chroma has half of luma's width
     /// and height, rounded up. `budget` is for memory besides the planes.
     ///

@@ -83,9 +83,15 @@ impl Decoder for Jpeg {
         Ok(Decoded { raster, area, icc, flaw: flaw(&image.warnings) })
     }
 
-    fn decode_planes(&self, bytes: &[u8], need: &DecodeOptions<'_>) -> Result<Option<[Plane; 3]>, Error> {
+    fn decode_planes(
+        &self,
+        bytes: &[u8],
+        need: &DecodeOptions<'_>,
+        full_chroma: bool,
+    ) -> Result<Option<[Plane; 3]>, Error> {
         let (check, second_core) = (|| need.cancellation.go_on(), || need.cores.second());
-        let options = options(need).scale(scale(need.scale, &Scale::ALL)).check(&check).second_core(&second_core);
+        let options = options(need).scale(scale(need.scale, &Scale::ALL)).full_chroma(full_chroma);
+        let options = options.check(&check).second_core(&second_core);
         let Some(planes) = jpeg::decode_planes(bytes, &options)? else { return Ok(None) };
         report(&planes.warnings);
         let planes: Option<Vec<_>> = planes.planes.into_iter().map(plane).collect();

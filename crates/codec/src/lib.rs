@@ -257,13 +257,18 @@ pub trait Decoder: Sync {
     /// Any [`Error`]; memory is checked before it is allocated.
     fn decode(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Decoded, Error>;
 
-    /// Decodes separate luma and chroma planes, chroma with at least half of the required scale in each direction;
-    /// `None` if the picture is not stored this way.
+    /// Decodes separate luma and chroma planes, chroma with at least half of the required scale in each direction, or
+    /// with all of it as far as it is stored if `full_chroma`; `None` if the picture is not stored this way.
     ///
     /// # Errors
     /// As [`Decoder::decode`].
-    fn decode_planes(&self, bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Option<[Plane; 3]>, Error> {
-        let _ = (bytes, options);
+    fn decode_planes(
+        &self,
+        bytes: &[u8],
+        options: &DecodeOptions<'_>,
+        full_chroma: bool,
+    ) -> Result<Option<[Plane; 3]>, Error> {
+        let _ = (bytes, options, full_chroma);
         Ok(None)
     }
 
@@ -439,8 +444,8 @@ impl<'a> Image<'a> {
     ///
     /// # Errors
     /// The errors of [`Decoder::decode_planes`].
-    pub fn decode_planes(&self, options: &DecodeOptions<'_>) -> Result<Option<[Plane; 3]>, Error> {
-        self.decoder.decode_planes(self.bytes, options)
+    pub fn decode_planes(&self, options: &DecodeOptions<'_>, full_chroma: bool) -> Result<Option<[Plane; 3]>, Error> {
+        self.decoder.decode_planes(self.bytes, options, full_chroma)
     }
 
     /// As [`Decoder::animation`].

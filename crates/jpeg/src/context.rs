@@ -41,7 +41,8 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Image,
 /// Decodes luma and chroma; see [`decode_planes`](super::decode_planes).
 pub(super) fn decode_planes(bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Option<Planes>, DecodeError> {
     let mut job = Job::new(bytes, options)?;
-    let layout = Layout::new(&job.context.frame, options.scale, options.region, Chroma::Half)?;
+    let chroma = if options.full_chroma { Chroma::Full } else { Chroma::Half };
+    let layout = Layout::new(&job.context.frame, options.scale, options.region, chroma)?;
     if job.colour() != Colour::YCbCr || layout.components.first().is_none_or(|luma| (luma.h, luma.v) != layout.max) {
         return Ok(None);
     }

@@ -174,6 +174,7 @@ pub struct DecodeOptions<'a> {
     scale: Scale,
     region: Option<Rect>,
     upsampling: Upsampling,
+    full_chroma: bool,
     colour: Option<Colour>,
     inks: Inks,
     max_bytes: u64,
@@ -190,6 +191,7 @@ impl Default for DecodeOptions<'_> {
             scale: Scale::Full,
             region: None,
             upsampling: Upsampling::Smooth,
+            full_chroma: false,
             colour: None,
             inks: Inks::Complemented,
             max_bytes: 512 << 20,
@@ -205,6 +207,7 @@ impl std::fmt::Debug for DecodeOptions<'_> {
             .field("scale", &self.scale)
             .field("region", &self.region)
             .field("upsampling", &self.upsampling)
+            .field("full_chroma", &self.full_chroma)
             .field("colour", &self.colour)
             .field("inks", &self.inks)
             .field("max_bytes", &self.max_bytes)
@@ -232,6 +235,14 @@ impl<'a> DecodeOptions<'a> {
     #[must_use]
     pub const fn upsampling(mut self, upsampling: Upsampling) -> Self {
         self.upsampling = upsampling;
+        self
+    }
+
+    /// Whether [`decode_planes`] returns chroma at its stored resolution, up to that of luma, or at half of luma's. Half by
+    /// default.
+    #[must_use]
+    pub const fn full_chroma(mut self, full: bool) -> Self {
+        self.full_chroma = full;
         self
     }
 
@@ -350,7 +361,7 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Image, Decode
 }
 
 /// Decodes luma and chroma planes as they are stored: luma at the requested scale, chroma with at least half of its
-/// resolution. `None` if the picture is not stored as YCbCr, or chroma has more samples than luma.
+/// resolution, and with more of it at [`DecodeOptions::full_chroma`]. `None` if the picture is not stored as YCbCr, or chroma has more samples than luma.
 ///
 /// # Errors
 /// As [`decode`].

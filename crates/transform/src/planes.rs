@@ -14,9 +14,12 @@ use super::overlay::Placed;
 use super::prepared::Prepared;
 use super::resize::whole_pixels;
 use super::{Canvas, Error, Plan, Rendered, Stages, colour, conversion, effects, frame, gain_map, lanczos, overlay};
-use image_origin_codec::{Area, Channels, Format, PlanarEncoder, Plane, Range, Raster};
+use image_origin_codec::{Area, Channels, Format, PlanarEncoder, Plane, Range, Raster, avif};
 use image_origin_metadata as metadata;
 use image_origin_query::{Color, Colorspace, Extend, Framing, Quality, Transform};
+
+/// How many times half of luma's resolution chroma has at least where luma makes up for what halving loses.
+const MORE_CHROMA: f64 = 1.2;
 
 /// The minimum side for this path, since edges dominate in smaller pictures.
 const SMALLEST_SIDE: u32 = 16;
@@ -30,28 +33,33 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     let Prepared { render, image, plan, .. } = prepared;
     let cancellation = &render.cancellation;
     let overlay = Placed::new(render, plan.output_size())?;
-    let Some(planes) = image.decode_planes(&prepared.decode_options())? else { return Ok(None) };
+    let mut wanted = Vec::with_capacity(candidates.ways.len());
+    for way in &candidates.ways {
+        let form = Form::of(way.encoder);
+        if !wanted.contains(&form) {
+            wanted.push(form);
+        }
+    }
+    let full_chroma = wanted.iter().any(|form| form.makes_up_for_chroma);
+    let Some(planes) = image.decode_planes(&prepared.decode_options(), full_chroma)? else { return Ok(None) };
     let decoded = Instant::now();
-    let ranges = [Range::Full, Range::Narrow].into_iter();
-    let wanted: Vec<_> =
-        ranges.filter(|range| candidates.ways.iter().any(|way| way.encoder.range() == *range)).collect();
-    prepared.budget.check_memory(memory(&planes, plan, wanted.len()))?;
-    let made = all_made(planes, plan, &wanted);
+    prepared.budget.check_memory(memory(&planes, plan, &wanted))?;
+    let made = all_made(planes, plan, &wanted)?;
     let held: u64 = made.iter().map(bytes).sum();
-    let softened = made.into_iter().map(|(range, planes)| {
+    let softened = made.into_iter().map(|(form, planes)| {
         let others = held - planes.iter().map(Raster::bytes).sum::<u64>();
         let budget = prepared.budget.beside(others)?;
-        Ok((range, effects::apply_to_planes(planes, &render.transform.effects, budget, cancellation)?))
+        Ok((form, effects::apply_to_planes(planes, &render.transform.effects, budget, cancellation)?))
     });
     let mut made = framed(softened.collect::<Result<_, Error>>()?, prepared)?;
     let mut held: u64 = made.iter().map(bytes).sum();
     if let Some(overlay) = &overlay {
         let layer = overlay.layer(Colorspace::Srgb, prepared.budget.beside(held)?)?;
-        made.iter_mut().for_each(|(range, planes)| layer.blend_planes(planes, levels(*range)));
+        made.iter_mut().for_each(|(form, planes)| layer.blend_planes(planes, levels(form.range)));
         held += overlay.held();
     }
     let candidates = candidates.map(|format, encoder| {
-        let (_, planes) = made.iter().find(|(range, _)| *range == encoder.range())?;
+        let (_, planes) = made.iter().find(|(form, _)| *form == Form::of(encoder))?;
         Some((format, encoder, planes))
     });
     let Some(candidates) = candidates else { return Ok(None) };
@@ -80,18 +88,31 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     Ok(Some(Rendered { stages, ..rendered }))
 }
 
-/// The planes for each of the required ranges. The last range takes ownership of the decoded planes if they already
-/// have the right size.
-fn all_made(planes: [Plane; 3], plan: &Plan, wanted: &[Range]) -> Vec<Made> {
-    let Some((last, others)) = wanted.split_last() else { return Vec::new() };
-    let mut made: Vec<_> =
-        others.iter().map(|range| (*range, resized(planes.each_ref().map(Cow::Borrowed), plan, *range))).collect();
-    made.push((*last, resized(planes.map(Cow::Owned), plan, *last)));
-    made
+/// What an encoder expects of planes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Form {
+    range: Range,
+    makes_up_for_chroma: bool,
 }
 
-/// Planes of a range.
-type Made = (Range, [Raster; 3]);
+impl Form {
+    fn of(encoder: &dyn PlanarEncoder) -> Self {
+        Self { range: encoder.range(), makes_up_for_chroma: encoder.makes_up_for_chroma() }
+    }
+}
+
+/// The planes in each of the required forms. The last one takes ownership of the decoded planes if they already
+/// have the right size.
+fn all_made(planes: [Plane; 3], plan: &Plan, wanted: &[Form]) -> Result<Vec<Made>, Error> {
+    let Some((last, others)) = wanted.split_last() else { return Ok(Vec::new()) };
+    let borrowed = |form: &Form| Ok((*form, resized(planes.each_ref().map(Cow::Borrowed), plan, *form)?));
+    let mut made = others.iter().map(borrowed).collect::<Result<Vec<_>, Error>>()?;
+    made.push((*last, resized(planes.map(Cow::Owned), plan, *last)?));
+    Ok(made)
+}
+
+/// Planes of a form.
+type Made = (Form, [Raster; 3]);
 
 /// The memory of planes in bytes.
 fn bytes((_, planes): &Made) -> u64 {
@@ -113,12 +134,12 @@ fn framed(made: Vec<Made>, prepared: &Prepared<'_>) -> Result<Vec<Made>, Error> 
     let mut held: u64 = made.iter().map(bytes).sum();
     let frame = |made: Made| {
         held -= bytes(&made);
-        let (range, planes) = made;
-        let [of_luma, of_chroma] = levels(range);
+        let (form, planes) = made;
+        let [of_luma, of_chroma] = levels(form.range);
         let background = [of_luma.of(luma), of_chroma.of(blue), of_chroma.of(red)].map(|level| level.round() as u8);
         let rest = budget.beside(held)?;
         let framed = frame::framed_planes(planes, canvas, &framing, background, rest, &render.cancellation)?;
-        let framed = (range, framed);
+        let framed = (form, framed);
         held += bytes(&framed);
         Ok(framed)
     };
@@ -126,7 +147,7 @@ fn framed(made: Vec<Made>, prepared: &Prepared<'_>) -> Result<Vec<Made>, Error> 
 }
 
 /// The maximum memory of [`all_made`] in bytes, including the decoded planes.
-fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
+fn memory(planes: &[Plane; 3], plan: &Plan, forms: &[Form]) -> u64 {
     let size @ (width, height) = plan.stored_size();
     let Chroma { size: half, area: chroma } = Chroma::new(plan);
     let [luma, blue, red] = planes;
@@ -136,12 +157,19 @@ fn memory(planes: &[Plane; 3], plan: &Plan, ranges: usize) -> u64 {
     {
         let area = area.in_raster(raster, *covered);
         let keeps_size = is_whole(area, raster, width, height);
-        let copies = ranges as u64 - u64::from(keeps_size);
+        let copies = forms.len() as u64 - u64::from(keeps_size);
         held += raster.bytes() + copies * u64::from(width) * u64::from(height);
         working = if keeps_size { working } else { lanczos::memory(raster, area, (width, height)).max(working) };
     }
-    let turned = if plan.orientation.transposes() { u64::from(width) * u64::from(height) } else { 0 };
-    held + working + turned
+    let pixels = u64::from(width) * u64::from(height);
+    let turned = if plan.orientation.transposes() { pixels } else { 0 };
+    // All three planes of full resolution beside the result, which is counted above.
+    let halving = if forms.iter().any(|form| form.makes_up_for_chroma) {
+        3 * pixels + avif::halving_memory(width, height).max(avif::halving_memory(height, width))
+    } else {
+        0
+    };
+    held + working + turned + halving
 }
 
 /// The candidates, if the request needs only resized luma and chroma.
@@ -192,10 +220,10 @@ fn shows_background(plan: &Plan, extend: Extend) -> bool {
     }
 }
 
-/// Upright planes of a range, at the planned size.
-fn resized([luma, blue, red]: [Cow<'_, Plane>; 3], plan: &Plan, range: Range) -> [Raster; 3] {
+/// Upright planes of a form, at the planned size.
+fn resized([luma, blue, red]: [Cow<'_, Plane>; 3], plan: &Plan, form: Form) -> Result<[Raster; 3], Error> {
     let (width, height) = plan.stored_size();
-    let [of_luma, of_chroma] = levels(range);
+    let [of_luma, of_chroma] = levels(form.range);
     let resize = |plane: Cow<'_, Plane>, area: Area, width, height, levels| {
         let Plane { raster, area: covered } = &*plane;
         let [field, area] = [plan.field, area].map(|area| area.in_raster(raster, *covered));
@@ -208,8 +236,19 @@ fn resized([luma, blue, red]: [Cow<'_, Plane>; 3], plan: &Plan, range: Range) ->
         resized.oriented(plan.orientation)
     };
     let Chroma { size, area } = Chroma::new(plan);
+    // Chroma that hardly has more than half of luma's resolution loses little.
+    let has_more = |plane: &Plane| {
+        let area = plan.area.in_raster(&plane.raster, plane.area);
+        area.width >= MORE_CHROMA * f64::from(size.0) && area.height >= MORE_CHROMA * f64::from(size.1)
+    };
+    let is_aligned = plan.canvas.is_none_or(|canvas| canvas.left % 2 == 0 && canvas.top % 2 == 0);
+    if form.makes_up_for_chroma && is_aligned && has_more(&blue) && has_more(&red) {
+        let chroma = |plane| resize(plane, plan.area, width, height, of_chroma);
+        let planes = [resize(luma, plan.area, width, height, of_luma), chroma(blue), chroma(red)];
+        return Ok(avif::with_halved_chroma(&planes)?);
+    }
     let chroma = |plane| resize(plane, area, size.0, size.1, of_chroma);
-    [resize(luma, plan.area, width, height, of_luma), chroma(blue), chroma(red)]
+    Ok([resize(luma, plan.area, width, height, of_luma), chroma(blue), chroma(red)])
 }
 
 /// Whether an area covers a whole plane, and the result has the plane's size.

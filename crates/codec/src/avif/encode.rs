@@ -51,8 +51,27 @@ const IDENTITY: u8 = 0;
 /// The highest quality at which chroma is subsampled, unless it has edges.
 const SUBSAMPLED_UP_TO: u8 = 90;
 
-/// The quantizer for some qualities on JPEG's scale, interpolated in between. `benches/calibrate.rs` computed the
-/// values: with these, photographs have the same SSIMULACRA2 as this project's JPEG.
+/// The quantizer for some qualities on JPEG's scale, interpolated in between: of photographs, which have the same
+/// SSIMULACRA2 with these as this project's JPEG (`benches/calibrate.rs` computes them), and of everything else.
+const OF_PHOTOGRAPHS: [(u8, u8); 17] = [
+    (1, 255),
+    (5, 252),
+    (10, 227),
+    (20, 184),
+    (30, 159),
+    (40, 142),
+    (50, 131),
+    (60, 122),
+    (70, 106),
+    (75, 95),
+    (80, 79),
+    (85, 61),
+    (90, 43),
+    (91, 29),
+    (93, 24),
+    (95, 21),
+    (100, 1),
+];
 const QUANTIZERS: [(u8, u8); 17] = [
     (1, 255),
     (5, 252),
@@ -87,14 +106,9 @@ fn quality_of_drawing(quality: u8, softness: f32) -> u8 {
     (sharp + (soft - sharp) * softness).round() as u8
 }
 
-/// The AV1 quantizer for a quality on JPEG's scale; that of photographs is coarser by a 28th.
+/// The AV1 quantizer of photographs for a quality on JPEG's scale.
 pub fn quantizer(quality: u8) -> u8 {
-    calibrated(&QUANTIZERS, quality).round() as u8
-}
-
-/// The quantizer of photographs, which show more at equal quantizers than when the scale was computed: by 1 in SSIMULACRA2.
-fn of_photographs(quantizer: u8) -> u8 {
-    quantizer.saturating_add(quantizer / 28)
+    calibrated(&OF_PHOTOGRAPHS, quality).round() as u8
 }
 
 /// Speed settings, and the maximum number of pixels for them: what a core encodes in about four seconds.
@@ -110,10 +124,18 @@ const THOROUGH: SpeedSettings = SpeedSettings::DEFAULT
     .modes(5)
     .chroma_modes(4)
     .tx_types_of_each_mode(true);
-const HALVES: SpeedSettings = THOROUGH.halves_up_to(4).patience(1.05).modes(2).chroma_modes(2);
-const SQUARES: SpeedSettings = HALVES.smallest(3).halves_up_to(0).uneven_up_to(4);
-/// What photographs get instead of [`SQUARES`], up to a number of pixels: halves as well, where they are likely.
-const PHOTOGRAPHS: SpeedSettings = SQUARES.likelier_halves_up_to(5).patience(1.1);
+const HALVES: SpeedSettings = THOROUGH.halves_up_to(4).likelier_halves_up_to(5).patience(1.1).modes(4).chroma_modes(4);
+const SQUARES: SpeedSettings = SpeedSettings::DEFAULT.uneven_up_to(4);
+/// What photographs get instead of [`SQUARES`], up to a number of pixels: halves as well, where they are likely, and more
+/// modes where coefficients are few, which take most of the time.
+fn of_photographs(quantizer: u8) -> SpeedSettings {
+    const PHOTOGRAPHS: SpeedSettings = SQUARES.likelier_halves_up_to(5);
+    match quantizer {
+        0..88 => PHOTOGRAPHS,
+        88..128 => PHOTOGRAPHS.modes(3).chroma_modes(3).patience(1.1),
+        128.. => PHOTOGRAPHS.modes(4).chroma_modes(4).patience(1.1),
+    }
+}
 const MOST_PIXELS_OF_PHOTOGRAPHS: u64 = 7_000_000;
 const QUICK: SpeedSettings = SQUARES.modes(1).chroma_modes(1).tx_types_of_each_mode(false);
 /// In large pictures, details spread over more pixels, so blocks may be larger.
@@ -124,7 +146,7 @@ const LARGEST: SpeedSettings = QUICK.smallest(5).uneven_up_to(0).few_modes(true)
 /// `image-origin-av1` has the measurements.
 pub(super) const SEARCHES: [Search; 6] = [
     Search { settings: THOROUGH, most_pixels: 2_500_000 },
-    Search { settings: HALVES, most_pixels: 6_000_000 },
+    Search { settings: HALVES, most_pixels: 4_000_000 },
     Search { settings: SQUARES, most_pixels: 10_000_000 },
     Search { settings: QUICK, most_pixels: 10_000_000 },
     Search { settings: LARGE, most_pixels: 1 << 24 },
@@ -214,6 +236,10 @@ impl Encoder for Avif {
 }
 
 impl PlanarEncoder for Avif {
+    fn makes_up_for_chroma(&self) -> bool {
+        true
+    }
+
     fn encode_planes(
         &self,
         planes: &[Raster; 3],
@@ -292,14 +318,14 @@ fn image(
     cancellation.check()?;
     let index = match content {
         _ if options.lossless => 0,
-        av1::Content::Natural => of_photographs(quantizer(options.quality)),
-        _ => quantizer(options.quality),
+        av1::Content::Natural => quantizer(options.quality),
+        _ => calibrated(&QUANTIZERS, options.quality).round() as u8,
     };
     let size @ [width, height] = source.size();
     check_sides(size, "a side of an avif in pixels", MAX_SIDE)?;
     let pixels = u64::from(width) * u64::from(height);
     let settings = match (speed_settings(options.speed, pixels), content) {
-        (SQUARES, av1::Content::Natural) if pixels <= MOST_PIXELS_OF_PHOTOGRAPHS => PHOTOGRAPHS,
+        (SQUARES, av1::Content::Natural) if pixels <= MOST_PIXELS_OF_PHOTOGRAPHS => of_photographs(index),
         (settings, _) => settings,
     };
     let is_grid = width.max(height) as usize > CELL;

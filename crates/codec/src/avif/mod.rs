@@ -11,6 +11,7 @@ mod write;
 
 pub(super) use encode::Avif;
 pub use encode::{DEFAULT_SPEED, SPEEDS, quantizer};
+pub use subsampled::{halving_memory, with_halved_chroma};
 
 use super::heif::{self, Codec, Description, Planes};
 use super::{Budget, Cancellation, Cancelled, DecodeOptions, Decoded, Decoder, Error, Format, Header, MEMORY};

@@ -4,7 +4,7 @@
 //! edges, which luma makes up for.
 
 use super::source::{Cell, chroma, colour, pixels};
-use crate::{Error, Raster};
+use crate::{Channels, Error, Raster, Samples};
 
 /// The fractional bits of chroma before rounding.
 const FRACTION: u32 = 4;
@@ -41,17 +41,70 @@ pub(super) fn planes(raster: &Raster, cell: Cell) -> Result<Vec<Vec<u8>>, Error>
     }
     let chromas = means.map(|means| sharpened(&means, width, height));
     let mut lumas = Vec::with_capacity(cell.width * cell.height);
-    let mut near = [(); 2].map(|()| Interpolated::new(width));
+    let mut near = Neighbours::new(width);
     for y in 0..cell.height {
-        for (near, chroma) in near.iter_mut().zip(&chromas) {
-            near.set(chroma, y);
-        }
-        let [blue, red] = &near;
-        let chroma = blue.row.iter().zip(&red.row);
-        lumas.extend(rows(y, 1)?.into_iter().zip(chroma).map(|(pixel, (blue, red))| luma_beside(pixel, *blue, *red)));
+        let chroma = near.row(&chromas, y);
+        lumas.extend(rows(y, 1)?.into_iter().zip(chroma).map(|(pixel, [blue, red])| {
+            let wanted = pixel.map(|sample| sample as f32);
+            let [r, g, b] = wanted;
+            luma_beside(0.299 * r + 0.587 * g + 0.114 * b, wanted, blue, red)
+        }));
     }
     let [blue, red] = chromas;
     Ok(vec![lumas, blue, red])
+}
+
+/// The memory of [`with_halved_chroma`] in bytes for a size, besides the planes and the result.
+pub fn halving_memory(width: u32, height: u32) -> u64 {
+    memory([width as usize, height as usize])
+}
+
+/// Halves chroma of luma's resolution, and changes luma as is done for pixels. The planes are those of JFIF.
+///
+/// # Errors
+/// [`Error::Internal`] if the planes differ in size or are not of 8 bits.
+pub fn with_halved_chroma(planes: &[Raster; 3]) -> Result<[Raster; 3], Error> {
+    let [luma, blue, red] = planes;
+    let (width, height) = (luma.width() as usize, luma.height() as usize);
+    let samples = |plane: &'_ Raster| match plane.samples() {
+        Samples::U8(samples) if plane.channels() == Channels::L && samples.len() == width * height => Ok(()),
+        _ => Err(Error::Internal("planes of one size and of 8 bits are halved")),
+    };
+    [luma, blue, red].into_iter().try_for_each(samples)?;
+    let half = [width, height].map(|side| side.div_ceil(2));
+    let chromas = [blue, red].map(|plane| sharpened(&means(plane.samples().as_bytes(), width), half[0], half[1]));
+    let mut lumas = Vec::with_capacity(width * height);
+    let mut near = Neighbours::new(half[0]);
+    let rows = [luma, blue, red].map(|plane| plane.samples().as_bytes().chunks_exact(width.max(1)));
+    let [lines, blues, reds] = rows;
+    for (y, ((line, blues), reds)) in lines.zip(blues).zip(reds).enumerate() {
+        let stored = line.iter().zip(blues).zip(reds);
+        lumas.extend(stored.zip(near.row(&chromas, y)).map(|(((luma, blue), red), [near_blue, near_red])| {
+            let [luma, blue, red] = [luma, blue, red].map(|sample| f32::from(*sample));
+            let wanted = shown(luma, blue - 128.0, red - 128.0);
+            luma_beside(luma, wanted, near_blue, near_red)
+        }));
+    }
+    let raster = |samples, width: usize, height: usize| {
+        Raster::new(width as u32, height as u32, Channels::L, Samples::U8(samples))
+            .ok_or(Error::Internal("planes have samples"))
+    };
+    let [blue, red] = chromas;
+    Ok([raster(lumas, width, height)?, raster(blue, half[0], half[1])?, raster(red, half[0], half[1])?])
+}
+
+/// The means of squares of 2 by 2 samples, with [`FRACTION`] fractional bits.
+fn means(samples: &[u8], width: usize) -> Vec<i16> {
+    let mut means = Vec::with_capacity(samples.len().div_ceil(4) + width);
+    for band in samples.chunks(2 * width) {
+        let (above, below) = band.split_at(width);
+        let below = if below.is_empty() { above } else { below };
+        means.extend(above.chunks(2).zip(below.chunks(2)).map(|(above, below)| {
+            let sum = |pair: &[u8]| pair.iter().copied().map(i16::from).sum::<i16>() * (2 / pair.len() as i16);
+            (sum(above) + sum(below)) << (FRACTION - 2)
+        }));
+    }
+    means
 }
 
 /// Rounds chroma, sharpened by what is lost if it is interpolated and averaged again: the sample itself has a weight of 6/8
@@ -104,15 +157,35 @@ impl Interpolated {
     }
 }
 
-/// Luma that makes a pixel as bright as the original beside chroma that is interpolated: a step of Newton's method from its
-/// luma, with squares of samples for light.
-fn luma_beside(pixel: [i32; 3], blue: f32, red: f32) -> u8 {
-    let [r, g, b] = pixel.map(|sample| sample as f32);
-    let exact = 0.299 * r + 0.587 * g + 0.114 * b;
-    let shown = [exact + 1.402 * red, exact - 0.344_136 * blue - 0.714_136 * red, exact + 1.772 * blue];
+/// The interpolated chroma of one row after the other.
+struct Neighbours([Interpolated; 2]);
+
+impl Neighbours {
+    fn new(width: usize) -> Self {
+        Self([(); 2].map(|()| Interpolated::new(width)))
+    }
+
+    /// Both deviations from grey of each pixel of a row.
+    fn row(&mut self, chromas: &[Vec<u8>; 2], y: usize) -> impl Iterator<Item = [f32; 2]> {
+        for (near, chroma) in self.0.iter_mut().zip(chromas) {
+            near.set(chroma, y);
+        }
+        let [blue, red] = &self.0;
+        blue.row.iter().zip(&red.row).map(|(blue, red)| [*blue, *red])
+    }
+}
+
+/// Red, green and blue as decoders show them, of luma and deviations from grey.
+fn shown(luma: f32, blue: f32, red: f32) -> [f32; 3] {
+    [luma + 1.402 * red, luma - 0.344_136 * blue - 0.714_136 * red, luma + 1.772 * blue]
+        .map(|sample| sample.clamp(0.0, 255.0))
+}
+
+/// Luma that makes a pixel as bright as `wanted`, which has the luma `exact`, beside chroma that is interpolated: a step of
+/// Newton's method from its luma, with squares of samples for light.
+fn luma_beside(exact: f32, wanted: [f32; 3], blue: f32, red: f32) -> u8 {
     let (mut difference, mut slope) = (0.0, 1.0);
-    for ((wanted, shown), weight) in [r, g, b].into_iter().zip(shown).zip(BRIGHTNESS) {
-        let shown = shown.clamp(0.0, 255.0);
+    for ((wanted, shown), weight) in wanted.into_iter().zip(shown(exact, blue, red)).zip(BRIGHTNESS) {
         difference += weight * (wanted * wanted - shown * shown);
         slope += weight * 2.0 * shown;
     }
@@ -151,6 +224,39 @@ mod tests {
                 assert!(plane.iter().all(|sample| sample.abs_diff(value) <= 1), "{pixel:?} {planes:?}");
             }
         }
+    }
+
+    #[test]
+    fn planes_are_halved_as_pixels_are() {
+        for (width, height) in [(1, 1), (2, 3), (17, 8), (16, 9)] {
+            // Without colours that RGB cannot show.
+            let stored = |plane: usize| {
+                move |i: usize| {
+                    let (x, y) = (i % width, i / width);
+                    [100 + (x * 5 + y * 7) % 60, 110 + (x * 3 + y * 5) % 30, 120 + (x * 7 + y * 2) % 25][plane] as u8
+                }
+            };
+            let samples: [Vec<u8>; 3] = [0, 1, 2].map(|plane| (0..width * height).map(stored(plane)).collect());
+            let raster =
+                |samples: Vec<u8>| Raster::new(width as u32, height as u32, Channels::L, Samples::U8(samples)).unwrap();
+            let halved = with_halved_chroma(&samples.clone().map(raster)).unwrap();
+            let pixel = |x, y| {
+                let [luma, blue, red] = samples.each_ref().map(|plane| f32::from(plane[y * width + x]));
+                shown(luma, blue - 128.0, red - 128.0).map(|sample| sample.round() as u8)
+            };
+            for (halved, of_pixels) in halved.iter().zip(planes_of(width, height, pixel)) {
+                let halved = halved.samples().as_bytes();
+                assert_eq!(halved.len(), of_pixels.len(), "{width}x{height}");
+                let near = halved.iter().zip(&of_pixels).all(|(one, other)| one.abs_diff(*other) <= 1);
+                assert!(near, "{width}x{height}: {halved:?} {of_pixels:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn planes_of_different_sizes_are_refused() {
+        let raster = |width| Raster::new(width, 1, Channels::L, Samples::U8(vec![9; width as usize])).unwrap();
+        assert!(with_halved_chroma(&[raster(4), raster(4), raster(2)]).is_err());
     }
 
     #[test]
