@@ -1,7 +1,7 @@
 //! Selection of the output format.
 
 use super::finish::EncodeRequest;
-use super::strips::{self, Likely};
+use super::strips::{self, Likely, Trial};
 use super::{Error, Rendered};
 use image_origin_codec::{self as codec, Budget, Cancellation, ColorCount, EncodeOptions, Encoder, Format, Raster};
 use image_origin_query::{FormatChoice, accept};
@@ -78,6 +78,8 @@ pub(super) struct Candidates<E> {
     pixels: u64,
     /// The likely length of a JPEG in bytes, where none is tried.
     jpeg: Option<u64>,
+    /// The length of a lossless file in bytes that was encoded with little effort, where lossy ones are tried first.
+    pub(super) exact: Option<u64>,
     /// Whether WebP is tried before AVIF, since the picture is small, or drawn and transparent: containers count.
     compares_all: bool,
 }
@@ -113,43 +115,54 @@ impl Choice {
             return Ok(self.candidates(vec![Candidate { encoder, format, is_exact, is_universal: true }], false));
         }
         let newer = if self.asked.is_some() { self.accepted } else { Accepted::default() };
-        let is_drawn = self.lossless || codec::repetition(raster).is_drawn();
+        let repetition = codec::repetition(raster);
+        let is_drawn = self.lossless || repetition.is_drawn();
         let is_opaque = !raster.channels().has_alpha();
-        let mut jpeg = None;
         let mut ways = Vec::new();
         let mut add = |format, is_exact, is_universal| {
             ways.push(Candidate { encoder: encoder(format)?, format, is_exact, is_universal });
             Ok::<_, Error>(())
         };
-        let mut lossy: Vec<Format> = newer.formats(self.lossless, self.size).filter(|_| !self.lossless).collect();
+        let compares_all = self.is_small() || is_drawn && !is_opaque;
+        // Only lossy files can be as short as is asked for.
+        let trial = match request.max_bytes {
+            _ if !is_opaque || self.lossless || !newer.accepts(Format::WebP) => None,
+            None => Some(strips::likely(raster, repetition, self.is_small(), request, budget, cancellation)?),
+            Some(_) => Some(Trial::untried(is_drawn || compares_all)),
+        };
+        let is_exact =
+            self.lossless || trial.is_some_and(|trial| matches!(trial.likely, Likely::Exact | Likely::ExactOrPng));
+        let mut lossy: Vec<Format> = newer.formats(self.lossless, self.size).filter(|_| !is_exact).collect();
         if is_opaque && lossy.contains(&Format::Avif) && codec::has_chroma_edges(raster) {
             // WebP would blur what AVIF keeps.
             lossy.retain(|format| *format != Format::WebP);
         }
-        let compares_all = self.is_small() || is_drawn && !is_opaque;
         if compares_all && newer.prefers(Format::Avif) {
             lossy.reverse();
         }
-        if is_opaque && !self.lossless && (is_drawn || compares_all) && newer.accepts(Format::WebP) {
-            // Only lossy files can be as short as is asked for.
-            let likely = match request.max_bytes {
-                None => strips::likely(raster, request, budget, cancellation)?,
-                Some(_) => Likely::Unknown { jpeg: None },
-            };
-            if let Likely::Unknown { jpeg: known } = likely {
-                jpeg = known;
-            }
-            if likely != Likely::Exact && jpeg.is_none() {
+        if let Some(Trial { likely, jpeg, exact }) = trial {
+            if jpeg.is_none() {
                 add(Format::Jpeg, false, true)?;
+            }
+            if likely == Likely::ExactOrPng {
+                add(Format::Png, true, true)?;
             }
             if likely != Likely::Lossy {
                 add(Format::WebP, true, false)?;
             }
-            for format in lossy.into_iter().filter(|_| likely != Likely::Exact) {
+            for format in lossy {
                 add(format, false, false)?;
             }
-            // Longer than lossless WebP, so it is only written if nothing else can be.
-            add(Format::Png, true, true)?;
+            if likely == Likely::Lossy && exact.is_some() {
+                add(Format::WebP, true, false)?;
+            }
+            if jpeg.is_some() && !is_exact {
+                add(Format::Jpeg, false, true)?;
+            }
+            if likely != Likely::ExactOrPng && (is_drawn || compares_all || likely != Likely::Lossy) {
+                // Longer than lossless WebP, so it is only written if nothing else can be.
+                add(Format::Png, true, true)?;
+            }
         } else {
             for format in suitable(raster, self.lossless, is_drawn, budget)? {
                 add(*format, *format == Format::Png, true)?;
@@ -167,7 +180,8 @@ impl Choice {
             let format = Format::Png;
             ways.push(Candidate { encoder: encoder(format)?, format, is_exact: true, is_universal: true });
         }
-        Ok(Candidates { jpeg, ..self.candidates(ways, compares_all) })
+        let (jpeg, exact) = trial.map_or((None, None), |trial| (trial.jpeg, trial.exact));
+        Ok(Candidates { jpeg, exact, ..self.candidates(ways, compares_all) })
     }
 
     /// The candidates if the choice does not depend on the pixels, else none. An original in JPEG is a photograph, and
@@ -177,10 +191,13 @@ impl Choice {
             Some(format) => vec![format],
             None if self.source == Format::Jpeg && !self.lossless => {
                 let mut newer: Vec<_> = self.accepted.formats(false, self.size).collect();
-                if self.is_small() && self.accepted.prefers(Format::Avif) {
+                let is_webp_first = self.is_small() && newer == AUTO_FORMATS;
+                if is_webp_first {
                     newer.reverse();
                 }
-                std::iter::once(Format::Jpeg).chain(newer).collect()
+                // A short WebP is shorter than JPEG, whose headers take some hundred bytes.
+                newer.insert(usize::from(is_webp_first), Format::Jpeg);
+                newer
             }
             None => Vec::new(),
         };
@@ -197,7 +214,7 @@ impl Choice {
     fn candidates<E>(&self, ways: Vec<Candidate<E>>, compares_all: bool) -> Candidates<E> {
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
         let compares_all = compares_all && self.accepted.prefers(Format::Avif);
-        Candidates { ways, pixels, jpeg: None, compares_all }
+        Candidates { ways, pixels, jpeg: None, exact: None, compares_all }
     }
 
     fn is_small(&self) -> bool {
@@ -258,11 +275,18 @@ const CLEARLY_SMALLER: (u64, u64) = (3, 4);
 /// A lossless file of at most one byte for this number of pixels is chosen without trying lossy formats.
 const FEW_PIXELS_A_BYTE: u64 = 64;
 
-/// The length of a lossy WebP up to which AVIF, whose container takes some 300 bytes, is not tried.
-const FEW_BYTES: u64 = 700;
+/// The length of a lossy WebP up to which AVIF is not tried, in pictures of which both are: AVIF has 250 bytes more than two thirds of
+/// that, with a standard deviation of a twentieth. NOTES.md of `image-origin-codec` has the measurements.
+const FEW_BYTES: u64 = 800;
 
 /// The share of the length of a JPEG up to which a lossless file is chosen without trying newer lossy formats.
 const SHARE_OF_JPEG: (u64, u64) = (3, 10);
+
+/// The same where JPEG takes so many bytes that newer lossy formats save less of them.
+const SHARE_OF_DENSE_JPEG: (u64, u64) = (7, 10);
+
+/// How many times as long a lossless file may be that is encoded with little effort.
+const MOST_OF_EFFORT: u64 = 2;
 
 impl<E> Candidates<E> {
     /// The formats of the candidates.
@@ -279,7 +303,8 @@ impl<E: Copy> Candidates<E> {
             Some(Candidate { encoder: other(format, encoder)?, format, is_exact, is_universal })
         };
         let ways = self.ways.iter().map(way).collect::<Option<_>>()?;
-        Some(Candidates { ways, pixels: self.pixels, jpeg: self.jpeg, compares_all: self.compares_all })
+        let &Self { pixels, jpeg, exact, compares_all, .. } = self;
+        Some(Candidates { ways, pixels, jpeg, exact, compares_all })
     }
 
     /// Encodes the smallest file. Since all lossy formats have the same likeness at the same quality, only lengths are
@@ -337,19 +362,29 @@ impl<E: Copy> Candidates<E> {
         if way.format == Format::Png {
             return tried.iter().all(|(way, _)| way.is_universal);
         }
-        if way.is_exact || way.is_universal {
-            return true;
+        let newer = tried.iter().find(|(way, _)| !way.is_exact && !way.is_universal);
+        if way.is_exact {
+            return newer.is_none_or(|(_, length)| self.exact.is_some_and(|exact| length * MOST_OF_EFFORT > exact));
+        }
+        if way.is_universal {
+            let weight = |of: u64| of * SHARE_OF_EXACT.1;
+            let may_be_shorter = |(way, length): &(Candidate<E>, u64)| match self.jpeg {
+                _ if way.is_universal => true,
+                Some(jpeg) => weight(jpeg) < way.weight(*length),
+                None => way.format != Format::WebP || way.is_exact || !self.compares_all || *length > FEW_BYTES,
+            };
+            return tried.iter().all(may_be_shorter);
         }
         let jpeg = tried.iter().find(|(way, _)| way.is_universal && !way.is_exact).map(|(_, length)| *length);
         let jpeg = jpeg.or(self.jpeg);
+        let is_dense = jpeg.is_some_and(|jpeg| strips::is_dense(jpeg, self.pixels)) && self.pixels > SMALL;
+        let (share, whole) = if is_dense { SHARE_OF_DENSE_JPEG } else { SHARE_OF_JPEG };
         let is_beaten = tried.iter().filter(|(way, _)| way.is_exact).any(|(_, length)| {
-            length * FEW_PIXELS_A_BYTE <= self.pixels
-                || jpeg.is_some_and(|jpeg| length * SHARE_OF_JPEG.1 <= jpeg * SHARE_OF_JPEG.0)
+            length * FEW_PIXELS_A_BYTE <= self.pixels || jpeg.is_some_and(|jpeg| length * whole <= jpeg * share)
         });
         if is_beaten {
             return false;
         }
-        let newer = tried.iter().find(|(way, _)| !way.is_exact && !way.is_universal);
         newer.is_none_or(|(newer, length)| match jpeg {
             _ if self.compares_all => newer.format != Format::WebP || *length > FEW_BYTES,
             // Where WebP is preferred, AVIF is for pictures of which it makes more bytes than JPEG.
@@ -455,17 +490,17 @@ mod tests {
         let [avif, webp, jpeg] = [Format::Avif, Format::WebP, Format::Jpeg].map(|format| (format, false));
         let [exact, png] = [Format::WebP, Format::Png].map(|format| (format, true));
         for (raster, accept, lossless, expected) in [
-            (&large, both, false, &[jpeg, avif, webp] as &[(Format, bool)]),
-            (&photo, both, false, &[jpeg, webp, avif, png]),
+            (&large, both, false, &[avif, webp, jpeg] as &[(Format, bool)]),
+            (&photo, both, false, &[webp, avif, jpeg, png]),
             (&photo, both, true, &[png, exact]),
-            (&photo, "image/webp", false, &[jpeg, webp, png]),
+            (&photo, "image/webp", false, &[webp, jpeg, png]),
             (&photo, "image/avif", false, &[jpeg, avif]),
             (&photo, "image/*", false, &[jpeg]),
             (&photo, "image/*", true, &[png]),
             (&drawn, both, false, &[exact, png]),
             (&picture(Channels::Rgb, 251), "", false, &[png]),
             (&picture(Channels::Rgba, 251), "", false, &[png]),
-            (&picture(Channels::L, 251), "image/webp", false, &[jpeg, webp, png]),
+            (&picture(Channels::L, 251), "image/webp", false, &[webp, jpeg, png]),
             (&picture(Channels::L, 251), "", true, &[png]),
             (&picture(Channels::L, 16), "", false, &[png]),
         ] {
@@ -503,6 +538,7 @@ mod tests {
                     .collect(),
                 pixels,
                 jpeg: None,
+                exact: None,
                 compares_all,
             };
             let write = |(length, format): (u64, Format), request: EncodeRequest, _: Budget| {
@@ -553,9 +589,10 @@ mod tests {
             assert_eq!(drawing(pixels, sizes, max_bytes), (Ok(chosen), tried), "{sizes:?}");
         }
         // Of small pictures WebP comes first, and AVIF only where its container is of no weight.
-        let small = |sizes: [u64; 3]| run(&[(jpeg, sizes[0]), (webp, sizes[1]), (avif, sizes[2])], 1000, true, None);
-        assert_eq!(small([900, 700, 650]), (Ok((Format::WebP, 700)), 2));
-        assert_eq!(small([900, 701, 650]), (Ok((Format::Avif, 650)), 3));
+        let small = |sizes: [u64; 3]| run(&[(webp, sizes[1]), (jpeg, sizes[0]), (avif, sizes[2])], 1000, true, None);
+        assert_eq!(small([900, 800, 750]), (Ok((Format::WebP, 800)), 1));
+        assert_eq!(small([900, 801, 750]), (Ok((Format::Avif, 750)), 3));
+        assert_eq!(small([780, 801, 790]), (Ok((Format::Jpeg, 780)), 3));
         // PNG is written if nothing newer is.
         let last = [(jpeg, 400), (exact, 200), (avif, 150), (png, 20)];
         assert_eq!(run(&last, 1000, false, None), (Ok((Format::Avif, 150)), 3));

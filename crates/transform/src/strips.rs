@@ -3,7 +3,8 @@
 
 use super::Error;
 use super::finish::EncodeRequest;
-use image_origin_codec::{self as codec, Budget, Cancellation, Format, Raster, Repetition, Samples};
+use image_origin_codec::{self as codec, Budget, Cancellation, ColorCount, Format, Raster, Repetition, Samples};
+use image_origin_query::Quality;
 
 /// The number of rows of a strip, and the number of strips of which one is encoded.
 const ROWS: usize = 32;
@@ -18,22 +19,47 @@ const EXACT_UP_TO: (u64, u64) = (3, 10);
 /// The same from which on a lossy format is: of strips, which show less of what repeats, and of a whole picture. NOTES.md of
 /// `image-origin-codec` has the measurements.
 const LOSSY_FROM_OF_STRIPS: (u64, u64) = (1, 1);
-const LOSSY_FROM: (u64, u64) = (3, 5);
+const LOSSY_FROM: (u64, u64) = (2, 5);
 
-/// The share of pixels that repeat neither neighbour, and their number for a byte of JPEG, from which on a lossless file is
-/// longer than [`LOSSY_FROM`], without a trial.
+/// The share of pixels that repeat neither neighbour, and their number for a byte of JPEG, from which on a lossless file of a picture that
+/// is small or not drawn is longer than [`LOSSY_FROM`], without a trial.
 const FRESH_SHARE: (u64, u64) = (1, 10);
 const FRESH_FOR_A_BYTE: (u64, u64) = (3, 5);
+
+/// The number of pixels for a byte of JPEG up to which a picture is dense, and the number of those that repeat neither neighbour up to which
+/// a lossless file of such a picture may be short whatever the trial says, which finds few of the patterns that come again.
+const DENSE: u64 = 2;
+const FRESH_OF_DENSE: (u64, u64) = (4, 5);
+
+/// Which files are likely to be the shortest, and what is known of their lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trial {
+    pub(super) likely: Likely,
+    /// The length of a JPEG in bytes, or what it is likely to be, where none has to be written to know it.
+    pub(super) jpeg: Option<u64>,
+    /// The length of a lossless WebP in bytes that is encoded with little effort, if it was tried.
+    pub(super) exact: Option<u64>,
+}
 
 /// Which files are likely to be the shortest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Likely {
-    /// Lossless ones.
+    /// Lossless WebP.
     Exact,
+    /// Lossless WebP or PNG.
+    ExactOrPng,
     /// Lossy ones.
     Lossy,
-    /// Either, and the likely length of a JPEG of the picture in bytes, where it is known without one.
-    Unknown { jpeg: Option<u64> },
+    /// Lossless or lossy ones.
+    Unknown,
+}
+
+impl Trial {
+    /// What is assumed of a picture of which nothing is tried.
+    pub(super) fn untried(may_be_exact: bool) -> Self {
+        let likely = if may_be_exact { Likely::Unknown } else { Likely::Lossy };
+        Self { likely, jpeg: None, exact: None }
+    }
 }
 
 /// Compares the lengths of lossless WebP and of JPEG for strips of an opaque 8-bit picture, or for all of one that is not high
@@ -44,42 +70,79 @@ pub(super) enum Likely {
 /// [`codec::Error::Cancelled`].
 pub(super) fn likely(
     raster: &Raster,
+    repetition: Repetition,
+    is_small: bool,
     request: EncodeRequest,
     budget: Budget,
     cancellation: &Cancellation,
-) -> Result<Likely, Error> {
+) -> Result<Trial, Error> {
+    let is_drawn = repetition.is_drawn();
+    let untried = Trial::untried(is_drawn);
     let is_whole = (raster.height() as usize) < 2 * ROWS * ONE_OF;
     let strips = if is_whole { None } else { strips(raster, budget) };
     if strips.is_none() && !is_whole {
-        return Ok(Likely::Unknown { jpeg: None });
+        return Ok(untried);
     }
     let budget = budget.beside(strips.as_ref().map_or(0, Raster::bytes))?;
     let sample = strips.as_ref().unwrap_or(raster);
-    let encoder = codec::encoder(Format::Jpeg).ok_or(codec::Error::Internal("a format without an encoder"))?;
-    let options = request.in_format(Format::Jpeg).options;
-    let jpeg = encoder.encode(sample, &options, budget, cancellation).map(|file| file.len() as u64);
-    let Some(jpeg) = fitting(jpeg)? else { return Ok(Likely::Unknown { jpeg: None }) };
+    let Some(jpeg) = length(sample, Format::Jpeg, request, budget, cancellation)? else { return Ok(untried) };
     let body = if is_whole { jpeg } else { jpeg.saturating_sub(HEADERS) };
-    let Repetition { visible, fresh } = codec::repetition(sample);
-    if fresh * FRESH_SHARE.1 >= visible * FRESH_SHARE.0 && fresh * FRESH_FOR_A_BYTE.1 >= body * FRESH_FOR_A_BYTE.0 {
-        return Ok(Likely::Lossy);
+    let of_whole = |length| length * u64::from(raster.height()) / u64::from(sample.height()).max(1);
+    // A searched quality is not known before.
+    let is_searched = matches!(request.quality, Quality::Auto(_));
+    let estimate = if is_searched { None } else { Some(of_whole(body) + jpeg - body) };
+    let Repetition { visible, fresh } = strips.as_ref().map_or(repetition, codec::repetition);
+    let pixels = u64::from(sample.width()) * u64::from(sample.height());
+    let may_repeat = !is_small && is_dense(body, pixels) && fresh * FRESH_OF_DENSE.1 < body * FRESH_OF_DENSE.0;
+    // Where lossy files are likely, the length of strips is too vague to compare them with.
+    let lossy = |exact| match may_repeat {
+        true => Trial { likely: Likely::Unknown, jpeg: estimate, exact },
+        false => Trial { likely: Likely::Lossy, jpeg: estimate.filter(|_| is_whole), exact },
+    };
+    let is_fresh =
+        fresh * FRESH_SHARE.1 >= visible * FRESH_SHARE.0 && fresh * FRESH_FOR_A_BYTE.1 >= body * FRESH_FOR_A_BYTE.0;
+    if is_fresh && (is_small || !is_drawn) {
+        return Ok(lossy(None));
     }
     let exact = fitting(codec::webp::trial_length(sample, budget, cancellation))?;
     let from = if is_whole { LOSSY_FROM } else { LOSSY_FROM_OF_STRIPS };
+    let trial = |likely| Trial { likely, jpeg: estimate, exact: exact.map(of_whole) };
     Ok(match exact {
-        Some(exact) if exact * EXACT_UP_TO.1 <= body * EXACT_UP_TO.0 => Likely::Exact,
-        Some(exact) if exact * from.1 >= body * from.0 => Likely::Lossy,
-        _ => {
-            let rows = u64::from(sample.height());
-            Likely::Unknown { jpeg: Some(body * u64::from(raster.height()) / rows.max(1) + jpeg - body) }
+        Some(exact) if exact * EXACT_UP_TO.1 <= body * EXACT_UP_TO.0 => {
+            let has_few_colors = matches!(fitting(codec::color_count(sample, budget))?, Some(ColorCount::Few));
+            let png = if has_few_colors { length(sample, Format::Png, request, budget, cancellation)? } else { None };
+            // Of most drawings PNG is at least a fifth longer than the trial.
+            let is_png_short = png.is_some_and(|png| png <= exact);
+            trial(if is_png_short { Likely::ExactOrPng } else { Likely::Exact })
         }
+        Some(exact) if exact * from.1 >= body * from.0 => lossy(Some(of_whole(exact))),
+        None if !is_drawn => lossy(None),
+        _ => trial(Likely::Unknown),
     })
 }
 
-/// The length, or nothing where there is too little memory.
-fn fitting(length: Result<u64, codec::Error>) -> Result<Option<u64>, Error> {
-    match length {
-        Ok(length) => Ok(Some(length)),
+/// Whether a JPEG takes so many bytes for a number of pixels that it has hardly any flat area.
+pub(super) fn is_dense(jpeg: u64, pixels: u64) -> bool {
+    jpeg * DENSE >= pixels
+}
+
+/// The length of a sample in a format.
+fn length(
+    sample: &Raster,
+    format: Format,
+    request: EncodeRequest,
+    budget: Budget,
+    cancellation: &Cancellation,
+) -> Result<Option<u64>, Error> {
+    let encoder = codec::encoder(format).ok_or(codec::Error::Internal("a format without an encoder"))?;
+    let options = request.in_format(format).options;
+    Ok(fitting(encoder.encode(sample, &options, budget, cancellation))?.map(|file| file.len() as u64))
+}
+
+/// What was computed, or nothing where there is too little memory.
+fn fitting<T>(result: Result<T, codec::Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
         Err(codec::Error::TooLarge { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -102,17 +165,16 @@ fn strips(raster: &Raster, budget: Budget) -> Option<Raster> {
 mod tests {
     use super::*;
     use image_origin_codec::{Channels, EncodeOptions};
-    use image_origin_query::Quality;
 
     fn picture(height: u32, pixel: impl Fn(u32, u32) -> [u8; 3]) -> Raster {
         let pixels = (0..320 * height).flat_map(|i| pixel(i % 320, i / 320)).collect();
         Raster::new(320, height, Channels::Rgb, Samples::U8(pixels)).unwrap()
     }
 
-    fn likely_of(raster: &Raster, budget: Budget) -> Result<Likely, Error> {
+    fn likely_of(raster: &Raster, budget: Budget) -> Result<Trial, Error> {
         let options = EncodeOptions::DEFAULT;
         let request = EncodeRequest { options, quality: Quality::Number(80), max_bytes: None };
-        likely(raster, request, budget, &Cancellation::unbounded())
+        likely(raster, codec::repetition(raster), false, request, budget, &Cancellation::unbounded())
     }
 
     #[test]
@@ -121,19 +183,19 @@ mod tests {
         let text = |x: u32, y: u32| [if (noise(x / 3 % 8, y / 3 % 5) & 1) > 0 { 20 } else { 250 }; 3];
         let grain = |x: u32, y: u32| [0, 1, 2].map(|i| (x / 4 + y / 8) as u8 + noise(3 * x + i, y) / 64);
         let all = Budget::UNLIMITED;
-        assert_eq!(likely_of(&picture(512, text), all).unwrap(), Likely::Exact);
-        assert_eq!(likely_of(&picture(512, grain), all).unwrap(), Likely::Lossy);
+        let of = |picture: &Raster| likely_of(picture, all).unwrap().likely;
+        assert_eq!(of(&picture(512, text)), Likely::Exact);
+        assert_eq!(of(&picture(512, grain)), Likely::Lossy);
         // Pictures that are not high enough for two strips are tried as a whole; without memory, nothing is known.
         let steps = |x: u32, _: u32| [(x / 2) as u8, (x / 3) as u8, 0];
         for height in [255, 256, 511] {
-            assert_eq!(likely_of(&picture(height, text), all).unwrap(), Likely::Exact);
-            assert_eq!(likely_of(&picture(height, steps), all).unwrap(), Likely::Exact);
-            assert_eq!(likely_of(&picture(height, grain), all).unwrap(), Likely::Lossy);
+            assert_eq!(of(&picture(height, text)), Likely::Exact);
+            assert_eq!(of(&picture(height, steps)), Likely::Exact);
+            assert_eq!(of(&picture(height, grain)), Likely::Lossy);
         }
-        assert_eq!(
-            likely_of(&picture(512, text), Budget { memory: 90_000, ..all }).unwrap(),
-            Likely::Unknown { jpeg: None }
-        );
+        let tight = Budget { memory: 90_000, ..all };
+        assert_eq!(likely_of(&picture(512, text), tight).unwrap(), Trial::untried(true));
+        assert_eq!(likely_of(&picture(512, grain), tight).unwrap(), Trial::untried(false));
     }
 
     #[test]
@@ -148,7 +210,8 @@ mod tests {
         let cancellation = Cancellation::unbounded();
         cancellation.cancel();
         let request = EncodeRequest { options: EncodeOptions::DEFAULT, quality: Quality::Number(80), max_bytes: None };
-        let stopped = likely(&picture(512, |x, _| [x as u8; 3]), request, Budget::UNLIMITED, &cancellation);
+        let raster = picture(512, |x, _| [x as u8; 3]);
+        let stopped = likely(&raster, codec::repetition(&raster), false, request, Budget::UNLIMITED, &cancellation);
         assert!(matches!(stopped, Err(Error::Codec(codec::Error::Cancelled(_)))), "{stopped:?}");
     }
 }
