@@ -89,10 +89,14 @@ const QUALITIES: [(u8, u8); 16] = [
     (100, 100),
 ];
 
-/// The quality at which a drawing has the likeness that JPEG has at a quality, interpolated in between, and the same for
-/// pictures with sharp chroma, which WebP subsamples. NOTES.md of `image-origin-codec` has the measurements.
-const OF_DRAWINGS: [(u8, u8); 9] =
-    [(1, 1), (30, 16), (50, 26), (60, 30), (70, 36), (80, 47), (90, 78), (95, 91), (100, 95)];
+/// The quality at which a drawing has the likeness that JPEG has at a quality, interpolated in between: of one that hardly changes
+/// from pixel to pixel, and of one that was reduced or is full of details. NOTES.md of `image-origin-codec` has the measurements.
+const OF_SHARP: [(u8, u8); 9] =
+    [(1, 1), (30, 16), (50, 24), (60, 28), (70, 37), (80, 55), (90, 84), (95, 92), (100, 95)];
+const OF_SOFT: [(u8, u8); 9] =
+    [(1, 1), (30, 19), (50, 33), (60, 39), (70, 51), (80, 69), (90, 87), (95, 92), (100, 95)];
+
+/// The same for pictures with sharp chroma, which WebP subsamples.
 const OF_COLOURED: [(u8, u8); 8] = [(1, 1), (30, 32), (50, 44), (60, 53), (70, 67), (80, 90), (90, 95), (100, 95)];
 
 /// The highest quality of a picture with sharp chroma that lossy WebP may reach. Above it, a lossless file is preferred up to
@@ -150,7 +154,10 @@ impl Encoder for WebP {
         let quality = match content {
             content if !content.has_own_scale(raster) => options.quality,
             Content::Photograph | Content::Lights { .. } => options.quality,
-            Content::Drawing { .. } => calibrated(&OF_DRAWINGS, options.quality).round() as u8,
+            Content::Drawing { softness } => {
+                let [sharp, soft] = [OF_SHARP, OF_SOFT].map(|table| calibrated(&table, options.quality));
+                (sharp + (soft - sharp) * softness).round() as u8
+            }
             Content::Coloured { .. } => calibrated(&OF_COLOURED, options.quality).round() as u8,
         };
         let lossy = encode(raster, Role::Still, &EncodeOptions { quality, ..*options }, budget, cancellation)?;
