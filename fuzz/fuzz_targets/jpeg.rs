@@ -44,20 +44,20 @@ fuzz_target!(|bytes: &[u8]| {
         let (width, height) = (scaled(width, header.width), scaled(height, header.height));
         Rect { x: scaled(x, header.width), y: scaled(y, header.height), width, height }
     });
-    let other =
-        counted(bytes, DecodeOptions::default().scale(scale).region(region).upsampling(upsampling), |options| {
-            if way & 16 != 0 {
-                let Some(planes) = decode_planes(bytes, options)? else { return whole.clone() };
-                assert_eq!(planes.planes.len(), 3);
-                assert!(planes.planes.iter().all(|plane| plane.samples.len() == plane.width * plane.height));
-                return Ok(());
-            }
-            let image = decode(bytes, options)?;
-            if let (Ok(header), None) = (&header, region) {
-                check_image(&image, header.width, header.height, scale);
-            }
-            Ok(())
-        });
+    let options = DecodeOptions::default().scale(scale).region(region).upsampling(upsampling);
+    let other = counted(bytes, options.full_chroma(width & 1 == 1), |options| {
+        if way & 16 != 0 {
+            let Some(planes) = decode_planes(bytes, options)? else { return whole.clone() };
+            assert_eq!(planes.planes.len(), 3);
+            assert!(planes.planes.iter().all(|plane| plane.samples.len() == plane.width * plane.height));
+            return Ok(());
+        }
+        let image = decode(bytes, options)?;
+        if let (Ok(header), None) = (&header, region) {
+            check_image(&image, header.width, header.height, scale);
+        }
+        Ok(())
+    });
     // Either may be too large alone, and a part may lie outside.
     let is_own = |result: &Result<(), DecodeError>| matches!(result, Err(DecodeError::TooLarge { .. }));
     if region.is_none() && !is_own(&whole) && !is_own(&other) {

@@ -361,7 +361,8 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Image, Decode
 }
 
 /// Decodes luma and chroma planes as they are stored: luma at the requested scale, chroma with at least half of its
-/// resolution, and with more of it at [`DecodeOptions::full_chroma`]. `None` if the picture is not stored as YCbCr, or chroma has more samples than luma.
+/// resolution, and with more of it at [`DecodeOptions::full_chroma`]. `None` if the picture is not stored as YCbCr, or
+/// chroma has more samples than luma.
 ///
 /// # Errors
 /// As [`decode`].
