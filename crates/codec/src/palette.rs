@@ -246,18 +246,42 @@ fn transparent_first(colors: Vec<[u8; 4]>, mut indices: Vec<u8>) -> Indexed {
     Indexed { colors: order.iter().map(|i| colors[*i]).collect(), indices }
 }
 
-/// The pixels as RGBA; `None` unless they are 8-bit grey or RGB. Fully transparent pixels are all equal.
+/// The pixels as RGBA; `None` unless they are of 8 bits. Fully transparent pixels are all equal.
 pub(super) fn pixels(raster: &Raster) -> Option<Box<dyn Iterator<Item = [u8; 4]> + '_>> {
     let Samples::U8(samples) = raster.samples() else { return None };
     match raster.channels() {
-        Channels::L => Some(Box::new(samples.iter().map(|l| [*l, *l, *l, 255]))),
-        Channels::La => Some(Box::new(samples.as_chunks().0.iter().map(|&[l, a]| visible([l, l, l, a])))),
-        Channels::Rgb => Some(Box::new(samples.as_chunks().0.iter().map(|&[r, g, b]| [r, g, b, 255]))),
-        Channels::Rgba => Some(Box::new(samples.as_chunks().0.iter().map(|rgba| visible(*rgba)))),
+        Channels::L => Some(Box::new(samples.iter().map(grey))),
+        Channels::La => Some(Box::new(samples.as_chunks().0.iter().map(grey_and_alpha))),
+        Channels::Rgb => Some(Box::new(samples.as_chunks().0.iter().map(rgb))),
+        Channels::Rgba => Some(Box::new(samples.as_chunks().0.iter().map(visible))),
         Channels::Cmyk => None,
     }
 }
 
-fn visible(rgba: [u8; 4]) -> [u8; 4] {
-    if rgba[3] == 0 { [0; 4] } else { rgba }
+/// The same as a list, in a quarter of the time of collecting them.
+pub(super) fn list(raster: &Raster) -> Option<Vec<[u8; 4]>> {
+    let Samples::U8(samples) = raster.samples() else { return None };
+    match raster.channels() {
+        Channels::L => Some(samples.iter().map(grey).collect()),
+        Channels::La => Some(samples.as_chunks().0.iter().map(grey_and_alpha).collect()),
+        Channels::Rgb => Some(samples.as_chunks().0.iter().map(rgb).collect()),
+        Channels::Rgba => Some(samples.as_chunks().0.iter().map(visible).collect()),
+        Channels::Cmyk => None,
+    }
+}
+
+fn grey(&l: &u8) -> [u8; 4] {
+    [l, l, l, 255]
+}
+
+fn grey_and_alpha(&[l, a]: &[u8; 2]) -> [u8; 4] {
+    visible(&[l, l, l, a])
+}
+
+fn rgb(&[r, g, b]: &[u8; 3]) -> [u8; 4] {
+    [r, g, b, 255]
+}
+
+fn visible(rgba: &[u8; 4]) -> [u8; 4] {
+    if rgba[3] == 0 { [0; 4] } else { *rgba }
 }

@@ -301,7 +301,12 @@ fn blend_columns<S: Sample, const N: usize>(
         }
     }
     let level = |sum: f32| sum.clamp(0.0, S::MAX) * levels.scale + levels.offset;
-    sums.map(|sums| sums.map(|sum| (level(sum) + INTEGERS).to_bits()))
+    // Loops, since `array::map` is a call for each sample here.
+    let mut bits = [[0; LANES]; N];
+    for (bits, sums) in bits.iter_mut().zip(sums) {
+        bits.iter_mut().zip(sums).for_each(|(bits, sum)| *bits = (level(sum) + INTEGERS).to_bits());
+    }
+    bits
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(crate) struct Pixels {
 impl Pixels {
     /// Converts a raster; `None` for 16-bit samples and CMYK.
     pub(crate) fn new(raster: &Raster) -> Option<Self> {
-        Some(Self { width: raster.width() as usize, pixels: palette::pixels(raster)?.collect() })
+        Some(Self { width: raster.width() as usize, pixels: palette::list(raster)? })
     }
 
     /// A transparent picture.

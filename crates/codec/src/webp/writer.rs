@@ -44,41 +44,46 @@ pub(super) struct WebPWriter<'a> {
     cancellation: &'a Cancellation,
 }
 
+/// The part of a frame that has changed.
+struct Change {
+    file: Vec<u8>,
+    /// [`OVERWRITE`] or [`BLEND`].
+    blending: u8,
+    has_alpha: bool,
+}
+
 impl<'a> WebPWriter<'a> {
     pub(super) fn new(plays: u32, options: EncodeOptions, budget: Budget, cancellation: &'a Cancellation) -> Self {
         let frames = OutputBuffer::new(budget);
         Self { plays, options, shown: None, frames, last: (0, 0), has_alpha: false, budget, cancellation }
     }
 
-    /// Encodes the part of a frame that has changed since `shown`, and returns it with how it is drawn. `budget` is for all
-    /// memory besides pixels.
-    fn encoded(
-        &self,
-        frame: &Pixels,
-        shown: Option<&Pixels>,
-        rect: Rect,
-        budget: Budget,
-    ) -> Result<(Vec<u8>, u8), Error> {
+    /// Encodes the part of a frame that has changed since `shown`. `budget` is for all memory besides pixels.
+    fn encoded(&self, frame: &Pixels, shown: Option<&Pixels>, rect: Rect, budget: Budget) -> Result<Change, Error> {
         let encode = |picture: &Raster, lossless: bool, budget: Budget| {
             encode::encode(picture, Role::Frame, &EncodeOptions { lossless, ..self.options }, budget, self.cancellation)
         };
         let picture = frame.cut(rect).ok_or(NO_PIXELS)?;
+        let has_alpha = picture.channels().has_alpha();
+        let overwriting = |file| Ok(Change { file, blending: OVERWRITE, has_alpha });
         // For a single pixel, the lossless form is shorter.
         let is_lossless = self.options.lossless || rect.width * rect.height == 1;
         let whole = encode(&picture, is_lossless, budget)?;
         // Of a photograph the lossless form is never the shorter one, and takes several times as long.
         if !content::repetition(&picture).is_drawn() {
-            return Ok((whole, OVERWRITE));
+            return overwriting(whole);
         }
         let changes = shown.and_then(|shown| frame.cut_changes(shown, rect));
         let (exact, blending) = match (&changes, is_lossless) {
             (Some(changes), _) => (encode(changes, true, budget.beside(whole.capacity() as u64)?), BLEND),
             (None, false) => (encode(&picture, true, budget.beside(whole.capacity() as u64)?), OVERWRITE),
-            (None, true) => return Ok((whole, OVERWRITE)),
+            (None, true) => return overwriting(whole),
         };
         match exact {
-            Ok(exact) if exact.len() < whole.len() => Ok((exact, blending)),
-            Ok(_) | Err(Error::TooLarge { .. }) => Ok((whole, OVERWRITE)),
+            Ok(file) if file.len() < whole.len() => {
+                Ok(Change { file, blending, has_alpha: has_alpha || blending == BLEND })
+            }
+            Ok(_) | Err(Error::TooLarge { .. }) => overwriting(whole),
             Err(error) => Err(error),
         }
     }
@@ -127,8 +132,8 @@ impl AnimationWriter for WebPWriter<'_> {
         match changed {
             Some(rect) => {
                 let beside = budget.beside(self.frames.capacity() as u64)?;
-                let (file, blending) = self.encoded(&frame, self.shown.as_ref(), rect, beside)?;
-                self.has_alpha |= blending == BLEND || frame.rows(rect).flatten().any(|pixel| pixel[3] < 255);
+                let Change { file, blending, has_alpha } = self.encoded(&frame, self.shown.as_ref(), rect, beside)?;
+                self.has_alpha |= has_alpha;
                 self.write(&file, rect, delay, blending, budget)?;
             }
             None if self.prolong(delay).is_some() => {}
