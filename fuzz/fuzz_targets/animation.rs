@@ -1,5 +1,5 @@
 //! Any bytes as an animation, and as the frames of one whose container is well-formed: no panic, no more memory than
-//! allowed, frames of the announced size, and output that reads back with as many frames as were written.
+//! allowed, frames of the announced size, and output that reads back with no more frames than were shown.
 
 #![no_main]
 
@@ -66,9 +66,10 @@ fn read(bytes: &[u8]) {
             continue;
         };
         let own = decoder_for(&rendered.bytes).expect("our own file");
-        match own.animation(&rendered.bytes, &cancellation).expect("our own file") {
-            Some(own) => assert_eq!((own.frames(), own.plays.min(65_535)), (shown, animation.plays.min(65_535))),
-            None => assert_eq!(shown, 1),
+        // Frames that look the same in the result are merged, if need be to a still picture.
+        if let Some(own) = own.animation(&rendered.bytes, &cancellation).expect("our own file") {
+            assert!((1..=shown).contains(&own.frames()), "{} of {shown} frames", own.frames());
+            assert_eq!(own.plays.min(65_535), animation.plays.min(65_535));
         }
     }
 }
