@@ -309,6 +309,20 @@ fn strips_of_tiff_within_metadata_are_refused() {
     }
 }
 
+/// 24 by 16 pixels of a bit take 48 bytes, and readers report a strip that ends behind the file.
+#[test]
+fn strips_of_tiff_keep_the_length_that_is_told() {
+    let mut file = samples::tiff();
+    let length = file.windows(8).position(|entry| entry == [1, 0x17, 0, 4, 0, 0, 0, 1]).unwrap() + 8;
+    file[length..length + 4].copy_from_slice(&58_u32.to_be_bytes());
+    let strip = memchr::memmem::find(&file, b"the strip of pixels").unwrap();
+    for keep in [Keep::None, Keep::Copyright] {
+        let out = stripped(&file, keep);
+        assert_eq!(out.len(), strip + 58, "{keep:?}");
+        assert_eq!(stripped(&out, keep), out, "{keep:?}");
+    }
+}
+
 #[test]
 fn metadata_is_no_primary_image() {
     let file = samples::avif();

@@ -147,6 +147,8 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error>
     let places: Vec<_> = pages.iter().map(|page| page.at..page.at + reader.directory_len(page)).collect();
     let mut used: Vec<_> =
         pages.iter().flat_map(|page| &page.entries).filter(|e| !e.inline).map(|e| e.value.clone()).collect();
+    // Readers want all of a strip to be there, so the file keeps its zeros.
+    let whole = data.iter().filter_map(|chunk| chunk.start.checked_add(chunk.len?)).max().unwrap_or(0);
     let data = reader.used(&data, &mut edits)?;
     if data.is_empty() {
         return Err(Error::Damaged("no image data"));
@@ -169,7 +171,7 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error>
         edits.push((places[index].clone(), Edit::Bytes(reader.write(page, next))));
     }
     let all_used = merged(&[used, places].concat());
-    let end = all_used.last().map_or(0, |last| last.end.min(len));
+    let end = all_used.last().map_or(0, |last| last.end).max(whole).min(len);
     edits.extend(without(std::slice::from_ref(&(0..end)), &all_used).into_iter().map(|range| (range, Edit::Zeros)));
     Ok(apply(len, end, edits))
 }
