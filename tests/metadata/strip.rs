@@ -324,6 +324,20 @@ fn strips_of_tiff_keep_the_length_that_is_told() {
 }
 
 #[test]
+fn depths_of_tiff_are_those_of_its_samples() {
+    let mut file = samples::tiff();
+    let field = file.windows(8).position(|entry| entry == [1, 0x0f, 0, 2, 0, 0, 0, 11]).unwrap();
+    file[field..field + 4].copy_from_slice(&[1, 2, 0, 1]);
+    // Of eleven depths only the first one stays: without a bit there is no picture.
+    let depths = memchr::memmem::find(&file, b"SecretMake").unwrap();
+    file[depths] = 0;
+    for keep in [Keep::None, Keep::Copyright] {
+        let result = metadata::strip(&mut Cursor::new(&file), keep, &Cancellation::unbounded());
+        assert!(matches!(result, Err(metadata::Error::Damaged(_))), "{keep:?}");
+    }
+}
+
+#[test]
 fn metadata_is_no_primary_image() {
     let file = samples::avif();
     let at = file.windows(4).position(|kind| kind == b"pitm").unwrap() + 9;

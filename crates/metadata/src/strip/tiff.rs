@@ -438,7 +438,9 @@ impl Reader<'_, '_> {
             Some(entry) => self.values(entry)?,
             None => vec![1],
         };
-        let depth = depths.iter().copied().max().unwrap_or(1);
+        // Those of further samples are not kept.
+        let depth =
+            depths.iter().copied().take(usize::try_from(samples.max(1)).unwrap_or(usize::MAX)).max().unwrap_or(1);
         let is_luma_chroma = self.value(page, 0x0106)? == Some(6);
         let subsampling = if is_luma_chroma && !is_planar && compression != JPEG {
             let factors = match page.entries.iter().find(|entry| entry.tag == 0x0212) {
