@@ -309,6 +309,17 @@ fn strips_of_tiff_within_metadata_are_refused() {
     }
 }
 
+#[test]
+fn strips_of_tiff_within_its_header_are_refused() {
+    let mut file = samples::tiff();
+    for (tag, value) in [(0x11, 2_u32), (0x17, 4)] {
+        let field = file.windows(8).position(|entry| entry == [1, tag, 0, 4, 0, 0, 0, 1]).unwrap() + 8;
+        file[field..field + 4].copy_from_slice(&value.to_be_bytes());
+    }
+    let result = metadata::strip(&mut Cursor::new(&file), Keep::None, &Cancellation::unbounded());
+    assert!(matches!(result, Err(metadata::Error::Damaged(_))));
+}
+
 /// 24 by 16 pixels of a bit take 48 bytes, and readers report a strip that ends behind the file.
 #[test]
 fn strips_of_tiff_keep_the_length_that_is_told() {

@@ -160,7 +160,11 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error>
         return Err(Error::Damaged("metadata within the data of an image"));
     }
     used.extend(data);
-    used.push(0..if big { 16 } else { 8 });
+    let header = 0..if big { 16 } else { 8 };
+    if used.iter().any(|range| range.start < header.end) {
+        return Err(Error::Damaged("data within the header"));
+    }
+    used.push(header);
     let used = merged(&used);
 
     if any_overlap(&places) || !common(&places, &used).is_empty() {
