@@ -1,6 +1,7 @@
 //! Metadata end to end: files in, reports and stripped files out, and ExifTool as the judge of both.
 mod browser;
 mod cost;
+mod damaged;
 mod exiftool;
 mod hostile;
 mod leftovers;

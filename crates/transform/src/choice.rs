@@ -79,7 +79,7 @@ pub(super) struct Candidates<E> {
     /// The likely length of a JPEG in bytes, where none is tried.
     jpeg: Option<u64>,
     /// The length of a lossless file in bytes that was encoded with little effort, where lossy ones are tried first.
-    pub(super) exact: Option<u64>,
+    exact: Option<u64>,
     /// Whether WebP is tried before AVIF, since the picture is small, or drawn and transparent: containers count.
     compares_all: bool,
 }

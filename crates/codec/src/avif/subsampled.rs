@@ -66,17 +66,16 @@ pub fn halving_memory(width: u32, height: u32) -> u64 {
 pub fn with_halved_chroma(planes: &[Raster; 3]) -> Result<[Raster; 3], Error> {
     let [luma, blue, red] = planes;
     let (width, height) = (luma.width() as usize, luma.height() as usize);
-    let samples = |plane: &'_ Raster| match plane.samples() {
+    let check = |plane: &Raster| match plane.samples() {
         Samples::U8(samples) if plane.channels() == Channels::L && samples.len() == width * height => Ok(()),
         _ => Err(Error::Internal("planes of one size and of 8 bits are halved")),
     };
-    [luma, blue, red].into_iter().try_for_each(samples)?;
+    [luma, blue, red].into_iter().try_for_each(check)?;
     let half = [width, height].map(|side| side.div_ceil(2));
     let chromas = [blue, red].map(|plane| sharpened(&means(plane.samples().as_bytes(), width), half[0], half[1]));
     let mut lumas = Vec::with_capacity(width * height);
     let mut near = Neighbours::new(half[0]);
-    let rows = [luma, blue, red].map(|plane| plane.samples().as_bytes().chunks_exact(width.max(1)));
-    let [lines, blues, reds] = rows;
+    let [lines, blues, reds] = [luma, blue, red].map(|plane| plane.samples().as_bytes().chunks_exact(width.max(1)));
     for (y, ((line, blues), reds)) in lines.zip(blues).zip(reds).enumerate() {
         let stored = line.iter().zip(blues).zip(reds);
         lumas.extend(stored.zip(near.row(&chromas, y)).map(|(((luma, blue), red), [near_blue, near_red])| {

@@ -3,7 +3,6 @@
 //! uses is overwritten with zero. Embedded JPEGs are stripped in place.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -49,7 +48,7 @@ const MAX_PACKET: usize = 1 << 20;
 /// Tags with the offsets of directories: further pictures, and Exif directories.
 const DIRECTORIES: [u16; 4] = [0x014a, 0x8769, 0x8825, 0xa005];
 
-/// Those of Exif directories.
+/// Those of them that lead to Exif.
 const EXIF: [u16; 2] = [0x8769, 0x8825];
 
 /// Whether a field is needed for decoding and display: TIFF 6.0 and its supplements, colour, orientation, aspect ratio,
@@ -209,8 +208,6 @@ impl Reader<'_, '_> {
             }
             let Some(mut page) = self.directory(at)? else { break };
             at = page.next;
-            let left = self.fields_left.checked_sub(page.entries.len());
-            self.fields_left = left.ok_or(Error::Damaged("too many fields"))?;
             let reduced = match page.entries.iter().find(|entry| entry.tag == NEW_SUBFILE_TYPE) {
                 Some(entry) => self.values(entry)?.first().is_some_and(|value| value & 1 == 1),
                 None => false,
@@ -229,12 +226,11 @@ impl Reader<'_, '_> {
                 if !entry.inline && (reduced || !is_kept(entry.tag, Keep::None)) {
                     self.metadata.push(entry.value.clone());
                 }
-                if EXIF.contains(&entry.tag) {
-                    let offsets = self.values(entry)?;
-                    self.exif_directories(&offsets)?;
-                }
                 if DIRECTORIES.contains(&entry.tag) || leads_to_data {
                     let offsets = self.values(entry)?;
+                    if EXIF.contains(&entry.tag) {
+                        self.exif_directories(&offsets)?;
+                    }
                     self.places.extend(offsets);
                 }
             }
@@ -253,8 +249,6 @@ impl Reader<'_, '_> {
     fn exif_directories(&mut self, offsets: &[u64]) -> Result<(), Error> {
         for at in offsets.iter().take(MAX_PAGES) {
             let Some(directory) = self.directory(*at)? else { continue };
-            let left = self.fields_left.checked_sub(directory.entries.len());
-            self.fields_left = left.ok_or(Error::Damaged("too many fields"))?;
             if directory.is_complete && directory.entries.is_sorted_by(|a, b| a.tag < b.tag) {
                 self.metadata.extend(directory.entries.iter().filter(|entry| !entry.inline).map(|e| e.value.clone()));
             }
@@ -262,7 +256,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn directory(&mut self, at: u64) -> io::Result<Option<Directory>> {
+    fn directory(&mut self, at: u64) -> Result<Option<Directory>, Error> {
         let (count_len, entry_len, offset_len) = self.sizes();
         let head = self.input.copy(at..at.saturating_add(count_len), 8)?;
         let count = self.order.uint(&head);
@@ -277,6 +271,8 @@ impl Reader<'_, '_> {
         let entries = (body_at..).step_by(entry_len as usize).zip(entries.chunks_exact(entry_len as usize));
         let entries: Vec<_> = entries.filter_map(|(at, raw)| self.entry(at, raw)).collect();
         let is_complete = entries.len() as u64 == count;
+        let left = self.fields_left.checked_sub(entries.len());
+        self.fields_left = left.ok_or(Error::Damaged("too many fields"))?;
         Ok(Some(Directory { at, entries, is_complete, next: self.order.uint(next) }))
     }
 
