@@ -104,3 +104,39 @@ fn depths_of_tiff_are_those_of_its_samples() {
         assert!(matches!(result, Err(metadata::Error::Damaged(_))), "{keep:?}");
     }
 }
+
+#[test]
+fn pictures_of_webp_within_which_metadata_begins_are_refused() {
+    let file = samples::webp();
+    let at = |name: &[u8; 4]| memchr::memmem::find(&file, name).unwrap();
+    let picture = [b"VP8 ", b"VP8L"].into_iter().find_map(|name| memchr::memmem::find(&file, name)).unwrap();
+    for (name, end) in [("EXIF", at(b"XMP ")), ("a part of EXIF", at(b"XMP ") - 20), ("EXIF and XMP", file.len())] {
+        let mut file = file.clone();
+        // What lies between is a damaged stream, so that its end is not known.
+        file[picture..picture + 4].copy_from_slice(b"VP8 ");
+        file[picture + 4..picture + 8].copy_from_slice(&((end - picture - 8) as u32).to_le_bytes());
+        for keep in [Keep::None, Keep::Copyright] {
+            let result = metadata::strip(&mut Cursor::new(&file), keep, &Cancellation::unbounded());
+            assert!(matches!(result, Err(metadata::Error::Damaged(_))), "{name} {keep:?}");
+        }
+    }
+}
+
+/// What follows the last box is free space, as zeros would be read as a box.
+#[test]
+fn avif_without_a_box_around_its_data_is_stripped_once() {
+    let mut file = samples::avif();
+    let media = memchr::memmem::find(&file, b"mdat").unwrap() - 4;
+    file[media..media + 4].copy_from_slice(&5_u32.to_be_bytes());
+    for keep in [Keep::None, Keep::Copyright] {
+        let out = stripped(&file, keep);
+        assert!(SECRETS.iter().all(|secret| !contains(&out, secret)), "{keep:?}");
+        assert_eq!(out[media..media + 8], *b"\0\0\0\0free", "{keep:?}");
+        assert_eq!(stripped(&out, Keep::None), stripped(&file, Keep::None), "{keep:?}");
+    }
+    // An item that begins where a box would.
+    let place = memchr::memmem::find(&file, &(media as u32 + 8).to_be_bytes()).unwrap();
+    file[place..place + 4].copy_from_slice(&(media as u32 + 4).to_be_bytes());
+    let result = metadata::strip(&mut Cursor::new(&file), Keep::None, &Cancellation::unbounded());
+    assert!(matches!(result, Err(metadata::Error::Damaged(_))));
+}

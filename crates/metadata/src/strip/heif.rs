@@ -86,7 +86,7 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep, keeps_gain_map: bool) -> 
     let end = all.iter().filter(|found| is_kept(found)).map(|found| found.range.end).chain(places).max().unwrap_or(0);
     // Offsets are arbitrary: in damaged files they may refer to boxes of other types, or outside of any box.
     let others = all.iter().filter(|found| !is_kept(found));
-    let no_box = all.last().map_or(0, |last| last.range.end)..end;
+    let no_box = into_free(all.last().map_or(0, |last| last.range.end)..end, &used, &mut edits)?;
     let room: Vec<_> =
         others.clone().map(|found| found.payload.clone()).chain(media.iter().cloned()).chain([no_box]).collect();
     let cleared = without(&common(&room, std::slice::from_ref(&(0..end))), &used);
@@ -109,6 +109,23 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep, keeps_gain_map: bool) -> 
     let kinds = others.map(|found| found.range.start + 4..found.range.start + 8);
     edits.extend(kinds.filter(|range| !is_used(range)).map(|range| (range, Edit::Bytes(b"free".to_vec()))));
     Ok(apply(input.len(), end, edits))
+}
+
+/// Makes free space of what follows the last box up to the end of the file, and returns its content. Zeros alone would be a box
+/// without a type.
+fn into_free(rest: Range<u64>, used: &[Range<u64>], edits: &mut Vec<(Range<u64>, Edit)>) -> Result<Range<u64>, Error> {
+    // A box of size 0 extends to the end.
+    const HEADER: &[u8; 8] = b"\0\0\0\0free";
+    let header = rest.start..rest.start.saturating_add(HEADER.len() as u64);
+    if rest.end < header.end {
+        return Ok(rest);
+    }
+    if !common(std::slice::from_ref(&header), used).is_empty() {
+        return Err(Error::Damaged("image data where a box begins"));
+    }
+    let content = header.end..rest.end;
+    edits.push((header, Edit::Bytes(HEADER.to_vec())));
+    Ok(content)
 }
 
 /// Clears the version of the major brand, and overwrites unknown brands with the major brand. Readers refuse a file with the

@@ -1,7 +1,7 @@
 //! JPEG XL: a bare codestream contains no metadata, and of a container (ISO/IEC 18181-2) only the boxes with the
 //! codestream are kept, and what is kept of the first packet of XMP. Orientation and colour are part of the codestream.
 
-use super::Keep;
+use super::{Keep, swallowed};
 use crate::rights::xmp_of_same_pixels;
 use crate::{Error, Rewrite};
 use image_origin_container::Input;
@@ -43,11 +43,13 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error>
             }
             b"jxlc" if !has_picture => {
                 (has_picture, is_over) = (true, true);
+                swallowed::refuse(input, found.payload)?;
                 out.copy(found.range);
             }
             b"jxlp" if !is_over => {
                 has_picture = true;
                 is_over = input.array::<1>(found.payload.start)?.is_some_and(|[first]| first & LAST_PART != 0);
+                swallowed::refuse(input, found.payload)?;
                 out.copy(found.range);
             }
             _ => {}
@@ -60,7 +62,7 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error>
 mod tests {
     use std::io::Cursor;
 
-    use crate::{Keep, report, strip};
+    use crate::{Error, Keep, report, strip};
     use image_origin_container::Cancellation;
     use image_origin_container::isobmff::write_box;
 
@@ -79,7 +81,16 @@ mod tests {
             .write_to(Cursor::new(&file), &mut out)
             .unwrap();
         assert_eq!(out, [signature.clone(), picture.concat()].concat());
-        assert!(strip(&mut Cursor::new(&[signature, exif].concat()), Keep::None, &Cancellation::unbounded()).is_err());
+        assert!(
+            strip(&mut Cursor::new(&[&signature[..], &exif].concat()), Keep::None, &Cancellation::unbounded()).is_err()
+        );
+        // A codestream whose length covers the boxes behind it.
+        for block in [exif, xmp, write_box(*b"brob", b"Exif compressed")] {
+            let picture = write_box(*b"jxlc", &[b"\xff\x0a", block.as_slice()].concat());
+            let file = [signature.as_slice(), &picture].concat();
+            let result = strip(&mut Cursor::new(&file), Keep::None, &Cancellation::unbounded());
+            assert!(matches!(result, Err(Error::Damaged(_))));
+        }
         let bare = b"\xff\x0a and what follows";
         assert!(strip(&mut Cursor::new(bare), Keep::None, &Cancellation::unbounded()).unwrap().is_identity());
     }

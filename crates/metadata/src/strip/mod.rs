@@ -20,6 +20,7 @@ mod png;
 mod pnm;
 mod qoi;
 mod svg;
+mod swallowed;
 mod tiff;
 mod tiff_data;
 mod webp;
@@ -62,8 +63,7 @@ impl Keep {
 /// Plans the content of `source` without its metadata, except for what `keep` retains. A drawing (SVG) is sanitised as
 /// well, whatever `keep` retains.
 ///
-/// Headers are read through a small window and pixels are skipped, so memory does not grow with the file, except for
-/// drawings, which are read as a whole.
+/// Files are read through a small window, so memory does not grow with them, except for drawings, which are read as a whole.
 ///
 /// # Errors
 /// Any [`Error`]; `cancellation` is checked throughout.

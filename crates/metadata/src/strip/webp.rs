@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::ops::{ControlFlow, Range};
 
-use super::Keep;
+use super::{Keep, swallowed};
 use crate::rights::for_same_pixels;
 use crate::{Error, Piece, Rewrite, icc};
 use image_origin_container::Input;
@@ -76,9 +76,11 @@ fn keep_picture(
     // A lossless picture contains its own alpha.
     if let Some(alpha) = alpha.filter(|_| has_alpha && &picture.name == b"VP8 ") {
         let end = alpha_end(input, alpha, picture)?;
+        swallowed::refuse(input, alpha.data.start..end)?;
         put(input, alpha, alpha.data.start..end, out)?;
     }
     let end = if &picture.name == b"VP8L" { lossless_end(input, picture, 0, None)? } else { picture.data.end };
+    swallowed::refuse(input, picture.data.start..end)?;
     put(input, picture, picture.data.start..end, out)?;
     Ok(Some(picture.missing))
 }
