@@ -55,14 +55,28 @@ fn damaged_directories_of_tiff_keep_no_metadata() {
 fn strips_of_tiff_within_metadata_are_refused() {
     let file = samples::tiff();
     let strip = file.windows(8).position(|entry| entry == [1, 0x11, 0, 4, 0, 0, 0, 1]).unwrap() + 8;
-    for secret in ["SecretMake", "SecretXmp", "SecretComment"] {
-        let at = memchr::memmem::find(&file, secret.as_bytes()).unwrap() as u32;
+    let secrets = ["SecretMake", "SecretXmp", "SecretComment"];
+    let values = secrets.map(|secret| (secret, memchr::memmem::find(&file, secret.as_bytes()).unwrap() as u32));
+    for (secret, at) in values.into_iter().chain([("Exif", 0x400), ("thumbnail", 0x480)]) {
         for keep in [Keep::None, Keep::Copyright] {
             let mut file = file.clone();
             file[strip..strip + 4].copy_from_slice(&at.to_be_bytes());
             let result = metadata::strip(&mut Cursor::new(&file), keep, &Cancellation::unbounded());
             assert!(matches!(result, Err(metadata::Error::Damaged(_))), "{secret} {keep:?}");
         }
+    }
+}
+
+/// Equal numbers may share their bytes, but no number is equal to text.
+#[test]
+fn fields_of_tiff_that_share_bytes_with_text_are_refused() {
+    let mut file = samples::tiff();
+    let resolution = file.windows(8).position(|entry| entry == [1, 0x1a, 0, 5, 0, 0, 0, 1]).unwrap() + 8;
+    let text = memchr::memmem::find(&file, b"SecretMake").unwrap() as u32;
+    file[resolution..resolution + 4].copy_from_slice(&text.to_be_bytes());
+    for keep in [Keep::None, Keep::Copyright] {
+        let result = metadata::strip(&mut Cursor::new(&file), keep, &Cancellation::unbounded());
+        assert!(matches!(result, Err(metadata::Error::Damaged(_))), "{keep:?}");
     }
 }
 

@@ -119,6 +119,9 @@ pub(super) fn embedded(
     has_restarts: bool,
 ) -> Result<Option<(Rewrite, u64)>, Error> {
     input.up_to(range.end, |input| {
+        if input.array(range.start)? != Some([0xff, jpeg::SOI]) {
+            return Ok(None);
+        }
         let image = image_with(input, range.start, has_restarts)?;
         let kept = match kept(input, &image.segments) {
             Ok(kept) => kept,

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::Keep;
 use super::edits::{Edit, apply, common, merged, without};
 use super::jpeg::shared_tables;
-use super::tiff_data::Storage;
+use super::tiff_data::{Grid, Storage};
 use crate::rights::xmp_of_same_pixels;
 use crate::{Error, Rewrite, icc};
 use image_origin_container::Input;
@@ -31,8 +31,6 @@ const DNG_VERSION: u16 = 0xc612;
 
 /// Tags with the offsets of strips and tiles, and those with the corresponding lengths (TIFF 6.0, sections 8 and 15).
 const DATA: [(u16, u16); 2] = [(0x0111, 0x0117), (0x0144, 0x0145)];
-/// The tag of the thumbnail's offset (section 22).
-const THUMBNAIL: u16 = 0x0201;
 const COMPRESSION: u16 = 0x0103;
 /// JPEG as defined in TIFF 6.0 (section 22), whose parts may be anywhere, and as it is used today (technical note 2).
 const OLD_JPEG: u64 = 6;
@@ -45,10 +43,7 @@ const XMP: u16 = 0x02bc;
 /// The maximum length of a packet in bytes.
 const MAX_PACKET: usize = 1 << 20;
 
-/// Tags with the offsets of directories: further pictures, and Exif directories.
-const DIRECTORIES: [u16; 4] = [0x014a, 0x8769, 0x8825, 0xa005];
-
-/// Those of them that lead to Exif.
+/// Tags with the offsets of Exif directories.
 const EXIF: [u16; 2] = [0x8769, 0x8825];
 
 /// Whether a field is needed for decoding and display: TIFF 6.0 and its supplements, colour, orientation, aspect ratio,
@@ -118,10 +113,10 @@ struct Reader<'i, 'm> {
     big: bool,
     fields_left: usize,
     offsets_left: u64,
-    /// The offsets of directories, values and the data of dropped pages.
-    places: Vec<u64>,
-    /// The values of fields that no picture needs, those of Exif directories among them.
-    metadata: Vec<Range<u64>>,
+    /// The values of fields that no picture needs, with their types, those of Exif directories among them.
+    metadata: Vec<(Range<u64>, u16)>,
+    /// Directories without a picture.
+    directories: Vec<Range<u64>>,
 }
 
 pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error> {
@@ -135,8 +130,8 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error>
         big,
         fields_left: MAX_FIELDS,
         offsets_left: MAX_OFFSETS,
-        places: Vec::new(),
         metadata: Vec::new(),
+        directories: Vec::new(),
     };
     let mut pages = reader.pages(keep)?;
     let (mut data, mut edits) = (Vec::new(), Vec::new());
@@ -144,18 +139,24 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error>
         data.extend(reader.image_data(page, keep, &mut edits)?);
     }
     let places: Vec<_> = pages.iter().map(|page| page.at..page.at + reader.directory_len(page)).collect();
-    let mut used: Vec<_> =
-        pages.iter().flat_map(|page| &page.entries).filter(|e| !e.inline).map(|e| e.value.clone()).collect();
+    let values: Vec<_> = pages.iter().flat_map(|page| &page.entries).filter(|entry| !entry.inline).collect();
+    let mut used: Vec<_> = values.iter().map(|entry| entry.value.clone()).collect();
     // Readers want all of a strip to be there, so the file keeps its zeros.
     let whole = data.iter().filter_map(|chunk| chunk.start.checked_add(chunk.len?)).max().unwrap_or(0);
     let data = reader.used(&data, &mut edits)?;
     if data.is_empty() {
         return Err(Error::Damaged("no image data"));
     }
-    // Equal values may share their bytes.
-    let shared: BTreeSet<_> = used.iter().map(|value| value.start).collect();
-    let hidden: Vec<_> = reader.metadata.iter().filter(|value| !shared.contains(&value.start)).cloned().collect();
-    if !common(&hidden, &used).is_empty() || !common(&reader.metadata, &data).is_empty() {
+    // Equal numbers may share their bytes. Text is of no use for a picture.
+    let shared: BTreeSet<_> = values.iter().map(|entry| (entry.value.start, entry.kind)).collect();
+    let (mut of_metadata, mut apart) = (reader.directories.clone(), reader.directories.clone());
+    for (value, kind) in &reader.metadata {
+        of_metadata.push(value.clone());
+        if !shared.contains(&(value.start, *kind)) {
+            apart.push(value.clone());
+        }
+    }
+    if !common(&apart, &used).is_empty() || !common(&of_metadata, &data).is_empty() {
         return Err(Error::Damaged("metadata within the data of an image"));
     }
     used.extend(data);
@@ -216,25 +217,18 @@ impl Reader<'_, '_> {
             if pages.is_empty() && (reduced || negative) {
                 return Err(Error::Unsupported(image_origin_container::Format::Tiff));
             }
-            self.places.push(page.at);
             for entry in &page.entries {
-                if !entry.inline {
-                    self.places.push(entry.value.start);
-                }
-                let is_data = entry.tag == THUMBNAIL || DATA.iter().any(|(offsets, _)| *offsets == entry.tag);
-                let leads_to_data = reduced && is_data;
                 if !entry.inline && (reduced || !is_kept(entry.tag, Keep::None)) {
-                    self.metadata.push(entry.value.clone());
+                    self.metadata.push((entry.value.clone(), entry.kind));
                 }
-                if DIRECTORIES.contains(&entry.tag) || leads_to_data {
+                if EXIF.contains(&entry.tag) {
                     let offsets = self.values(entry)?;
-                    if EXIF.contains(&entry.tag) {
-                        self.exif_directories(&offsets)?;
-                    }
-                    self.places.extend(offsets);
+                    self.exif_directories(&offsets)?;
                 }
             }
-            if !reduced {
+            if reduced {
+                self.directories.push(page.at..page.at + self.directory_len(&page));
+            } else {
                 // If a tag occurs several times, the first field is used.
                 let mut tags = BTreeSet::new();
                 page.entries.retain(|entry| is_kept(entry.tag, keep) && tags.insert(entry.tag));
@@ -244,13 +238,15 @@ impl Reader<'_, '_> {
         Ok(pages)
     }
 
-    /// Adds the values of the fields of Exif directories. Software that does not know of Exif may have left their offsets where
+    /// Adds Exif directories and the values of their fields. Software that does not know of Exif may have left their offsets where
     /// other data is now, which is no directory: its fields would not be ordered by their tags (TIFF 6.0, section 2).
     fn exif_directories(&mut self, offsets: &[u64]) -> Result<(), Error> {
         for at in offsets.iter().take(MAX_PAGES) {
             let Some(directory) = self.directory(*at)? else { continue };
             if directory.is_complete && directory.entries.is_sorted_by(|a, b| a.tag < b.tag) {
-                self.metadata.extend(directory.entries.iter().filter(|entry| !entry.inline).map(|e| e.value.clone()));
+                self.directories.push(*at..*at + self.directory_len(&directory));
+                let values = directory.entries.into_iter().filter(|entry| !entry.inline);
+                self.metadata.extend(values.map(|entry| (entry.value, entry.kind)));
             }
         }
         Ok(())
@@ -345,9 +341,9 @@ impl Reader<'_, '_> {
             }
             _ => (None, false),
         };
-        let storage = Rc::new(self.storage(page, compression, has_restarts)?);
-        let samples = self.value(page, 0x0115)?.unwrap_or(1);
-        let chunks = storage.count().saturating_mul(samples.max(1));
+        let grid = self.grid(page)?;
+        let samples = self.samples(page)?;
+        let chunks = grid.count().saturating_mul(samples);
         let mut entries = Vec::new();
         for mut entry in std::mem::take(&mut page.entries) {
             let size = type_size(entry.kind).unwrap_or(1) as u64;
@@ -355,6 +351,9 @@ impl Reader<'_, '_> {
             let most = max_count(entry.tag, samples, chunks).saturating_mul(size).min(len);
             let mut packet = None;
             let len = match entry.tag {
+                // Readers expect bytes.
+                XMP | ICC_PROFILE if size != 1 => continue,
+                JPEG_TABLES if size != 1 => return Err(Error::Damaged("the shared JPEG tables")),
                 XMP => {
                     let whole = self.input.copy(entry.value.clone(), MAX_PACKET)?;
                     // What is kept of a packet may be longer, if it names its properties in a short way.
@@ -364,7 +363,8 @@ impl Reader<'_, '_> {
                 }
                 JPEG_TABLES => match &tables {
                     Some(tables) if tables.len() as u64 <= len => tables.len() as u64,
-                    _ => continue,
+                    Some(_) => return Err(Error::Damaged("the shared JPEG tables")),
+                    None => continue,
                 },
                 ICC_PROFILE => {
                     let profile = self.input.copy(entry.value.clone(), MAX_PROFILE)?;
@@ -389,6 +389,7 @@ impl Reader<'_, '_> {
             entries.push(entry);
         }
         page.entries = entries;
+        let storage = Rc::new(self.storage(page, grid, compression, has_restarts)?);
         let mut data = Vec::new();
         for (offsets, lengths) in DATA {
             let Some(offsets) = page.entries.iter().find(|entry| entry.tag == offsets) else { continue };
@@ -427,20 +428,37 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// The storage layout of the strips or tiles of a page.
-    fn storage(&mut self, page: &Directory, compression: u64, has_restarts: bool) -> Result<Storage, Error> {
+    /// The samples per pixel.
+    fn samples(&mut self, page: &Directory) -> Result<u64, Error> {
+        Ok(self.value(page, 0x0115)?.unwrap_or(1).max(1))
+    }
+
+    /// The strips or tiles that a page is divided into.
+    fn grid(&mut self, page: &Directory) -> Result<Grid, Error> {
         let (width, height) = (self.value(page, 0x0100)?.unwrap_or(0), self.value(page, 0x0101)?.unwrap_or(0));
         let tile = self.value(page, 0x0142)?.zip(self.value(page, 0x0143)?);
         let tile = tile.filter(|(width, height)| *width > 0 && *height > 0);
-        let samples = self.value(page, 0x0115)?.unwrap_or(1);
+        let rows = self.value(page, 0x0116)?.filter(|rows| *rows > 0).unwrap_or(height).min(height);
+        let (chunk_width, rows) = tile.unwrap_or((width, rows));
+        let across = width.div_ceil(chunk_width.max(1));
+        Ok(Grid { width: chunk_width, rows, height, across, is_tiled: tile.is_some() })
+    }
+
+    /// The storage layout of the strips or tiles of a page that has no superfluous values.
+    fn storage(
+        &mut self,
+        page: &Directory,
+        grid: Grid,
+        compression: u64,
+        has_restarts: bool,
+    ) -> Result<Storage, Error> {
+        let samples = self.samples(page)?;
         let is_planar = self.value(page, 0x011c)? == Some(2);
         let depths = match page.entries.iter().find(|entry| entry.tag == 0x0102) {
             Some(entry) => self.values(entry)?,
             None => vec![1],
         };
-        // Those of further samples are not kept.
-        let depth =
-            depths.iter().copied().take(usize::try_from(samples.max(1)).unwrap_or(usize::MAX)).max().unwrap_or(1);
+        let depth = depths.into_iter().max().unwrap_or(1);
         let is_luma_chroma = self.value(page, 0x0106)? == Some(6);
         let subsampling = if is_luma_chroma && !is_planar && compression != JPEG {
             let factors = match page.entries.iter().find(|entry| entry.tag == 0x0212) {
@@ -455,28 +473,21 @@ impl Reader<'_, '_> {
         } else {
             None
         };
-        let rows = self.value(page, 0x0116)?.filter(|rows| *rows > 0).unwrap_or(height).min(height);
-        let (chunk_width, rows) = tile.unwrap_or((width, rows));
         Ok(Storage {
+            grid,
             compression,
-            width: chunk_width,
             bits: depth.saturating_mul(if is_planar { 1 } else { samples }),
             subsampling,
-            rows,
-            height,
-            across: width.div_ceil(chunk_width.max(1)),
-            is_tiled: tile.is_some(),
             is_low_first: self.value(page, 0x010a)? == Some(2),
             is_two_dimensional: self.value(page, 0x0124)?.is_some_and(|options| options & 1 == 1),
             has_restarts,
         })
     }
 
-    /// The parts of the file from which strips and tiles are read. Those of unknown length extend to the next known
-    /// offset.
+    /// The parts of the file from which strips and tiles are read. Those of unknown length may extend to the next.
     fn used(&mut self, data: &[Chunk], edits: &mut Vec<(Range<u64>, Edit)>) -> Result<Vec<Range<u64>>, Error> {
         let len = self.input.len();
-        let mut starts: Vec<u64> = data.iter().map(|chunk| chunk.start).chain(self.places.iter().copied()).collect();
+        let mut starts: Vec<u64> = data.iter().map(|chunk| chunk.start).collect();
         starts.sort_unstable();
         let mut used = Vec::new();
         for chunk in data {

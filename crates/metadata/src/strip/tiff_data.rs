@@ -11,19 +11,39 @@ use crate::Error;
 use image_origin_container::Input;
 use image_origin_container::fax::{Fax, Scheme};
 
-/// The storage layout of the strips or tiles of a page (TIFF 6.0, section 8).
-pub(super) struct Storage {
-    pub(super) compression: u64,
-    /// The width of a strip or tile in pixels, and the bits per pixel in it.
+/// The strips or tiles that a page is divided into (TIFF 6.0, sections 8 and 15).
+pub(super) struct Grid {
+    /// The width of a strip or tile in pixels, and its rows.
     pub(super) width: u64,
-    pub(super) bits: u64,
-    /// The horizontal and vertical chroma subsampling, if there is any (section 21).
-    pub(super) subsampling: Option<(u64, u64)>,
-    /// The rows of a strip or tile, the rows of the page, and the number of strips or tiles in a row.
     pub(super) rows: u64,
+    /// The rows of the page, and the number of strips or tiles in a row.
     pub(super) height: u64,
     pub(super) across: u64,
     pub(super) is_tiled: bool,
+}
+
+impl Grid {
+    /// The number of strips or tiles of a plane.
+    pub(super) fn count(&self) -> u64 {
+        self.across.saturating_mul(self.height.div_ceil(self.rows.max(1)))
+    }
+
+    /// The number of rows in strip or tile `index`. The last strip may be shorter.
+    fn rows_of(&self, index: u64) -> u64 {
+        let down = index % self.count().max(1) / self.across.max(1);
+        let rows = self.height.saturating_sub(down.saturating_mul(self.rows));
+        if self.is_tiled { self.rows } else { self.rows.min(rows) }
+    }
+}
+
+/// The storage layout of the strips or tiles of a page.
+pub(super) struct Storage {
+    pub(super) grid: Grid,
+    pub(super) compression: u64,
+    /// The bits per pixel in a strip or tile.
+    pub(super) bits: u64,
+    /// The horizontal and vertical chroma subsampling, if there is any (section 21).
+    pub(super) subsampling: Option<(u64, u64)>,
     /// Of fax data, whether the lowest bit of a byte comes first (`FillOrder`), and whether rows may be coded by their
     /// differences (`T4Options`).
     pub(super) is_low_first: bool,
@@ -33,33 +53,21 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    /// The number of strips or tiles of a plane.
-    pub(super) fn count(&self) -> u64 {
-        self.across.saturating_mul(self.height.div_ceil(self.rows.max(1)))
-    }
-
     /// The uncompressed size of this many rows of a strip or tile in bytes.
     fn bytes(&self, rows: u64) -> u64 {
         match self.subsampling {
             // Units of several luma samples and one sample of each chroma component.
             Some((across, down)) => {
-                let units = self.width.div_ceil(across.max(1)).saturating_mul(rows.div_ceil(down.max(1)));
+                let units = self.grid.width.div_ceil(across.max(1)).saturating_mul(rows.div_ceil(down.max(1)));
                 units.saturating_mul(across * down + 2)
             }
-            None => self.width.saturating_mul(self.bits).div_ceil(8).saturating_mul(rows),
+            None => self.grid.width.saturating_mul(self.bits).div_ceil(8).saturating_mul(rows),
         }
     }
 
-    /// The size of strip or tile `index` in bytes if it is not compressed. The last strip may be shorter.
+    /// The size of strip or tile `index` in bytes if it is not compressed.
     fn stored(&self, index: u64) -> u64 {
-        self.bytes(self.rows_of(index))
-    }
-
-    /// The number of rows in strip or tile `index`.
-    fn rows_of(&self, index: u64) -> u64 {
-        let down = index % self.count().max(1) / self.across.max(1);
-        let rows = self.height.saturating_sub(down.saturating_mul(self.rows));
-        if self.is_tiled { self.rows } else { self.rows.min(rows) }
+        self.bytes(self.grid.rows_of(index))
     }
 
     /// Where the fax data of strip or tile `index` ends; `None` if a row is damaged or the data is too long to be followed.
@@ -71,7 +79,7 @@ impl Storage {
             _ => Scheme::Runs(16),
         };
         let len = range.end.min(input.len()).saturating_sub(range.start);
-        let width = u32::try_from(self.width).ok().filter(|width| *width > 0 && len <= MAX_FAX && self.bits == 1);
+        let width = u32::try_from(self.grid.width).ok().filter(|width| *width > 0 && len <= MAX_FAX && self.bits == 1);
         let Some(width) = width else { return Ok(None) };
         input.meter().hold(Fax::memory(width))?;
         let mut data = input.copy(range.clone(), MAX_FAX as usize)?;
@@ -79,7 +87,7 @@ impl Storage {
             data.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
         }
         let mut fax = Fax::new(&data, scheme, width);
-        for _ in 0..self.rows_of(index) {
+        for _ in 0..self.grid.rows_of(index) {
             let before = fax.position();
             if fax.next_row().is_none() {
                 return Ok(None);
@@ -89,8 +97,8 @@ impl Storage {
         Ok(Some(range.start + fax.consumed() as u64))
     }
 
-    /// The part of strip or tile `index` that is read, which is stored at `range` if the file contains its length, and
-    /// its edit if it does not stay unchanged.
+    /// The part of strip or tile `index` that is read, which is stored at `range` if the file contains its length, or starts there,
+    /// and its edit if it does not stay unchanged.
     ///
     /// # Errors
     /// [`Error::Damaged`] if the length cannot be determined.
@@ -102,7 +110,7 @@ impl Storage {
         has_length: bool,
     ) -> Result<(Range<u64>, Option<Edit>), Error> {
         // Some writers pad the last strip.
-        let wanted = self.bytes(self.rows);
+        let wanted = if has_length { self.bytes(self.grid.rows) } else { self.stored(index) };
         let up_to = |len: u64| range.start..range.end.min(range.start.saturating_add(len));
         let used = match self.compression {
             1 => up_to(self.stored(index)),
@@ -115,12 +123,17 @@ impl Storage {
             },
             8 | 32_946 => match zlib::stream(input, std::slice::from_ref(&range), wanted)? {
                 Stream::Bytes(len) => up_to(len),
-                Stream::Damaged => range.clone(),
+                Stream::Damaged if has_length => range.clone(),
+                Stream::Damaged => return Err(Error::Damaged("a strip or tile of unknown length")),
                 Stream::Rewritten(_) => return Err(Error::Damaged("a strip or tile with more than its rows")),
             },
             7 => {
                 return Ok(match jpeg::embedded(input, range.clone(), self.has_restarts)? {
-                    Some((kept, end)) => (range.start..end, Some(Edit::Parts(kept))),
+                    Some((kept, end)) => {
+                        // The file need not keep the length that it does not tell.
+                        let end = if has_length { end } else { range.start + kept.len() };
+                        (range.start..end, Some(Edit::Parts(kept)))
+                    }
                     None => (range.start..range.start, None),
                 });
             }
