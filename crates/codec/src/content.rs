@@ -199,15 +199,24 @@ fn halving_of<const N: usize>(pixels: &[[u8; N]], width: usize) -> Halving {
 
 /// What the quality of a format is calibrated for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Content {
+pub enum Content {
     /// Photographs, and everything else that is not drawn.
     Photograph,
     /// Drawings, screenshots and text without sharp chroma.
-    Drawing { softness: f32 },
-    /// Pictures with sharp edges of chroma between flat areas.
-    Coloured { softness: f32 },
-    /// Points of light in the dark, such as stars, and whether their chroma has edges.
-    Lights { are_coloured: bool },
+    Drawing {
+        /// From 0 to 1, the more of its pixels repeat neither neighbour.
+        softness: f32,
+    },
+    /// Pictures with sharp edges of chroma between flat areas, see [`has_chroma_edges`].
+    Coloured {
+        /// As of drawings.
+        softness: f32,
+    },
+    /// Points of light in the dark, such as stars.
+    Lights {
+        /// Whether their chroma has edges.
+        are_coloured: bool,
+    },
 }
 
 impl Content {
@@ -230,8 +239,12 @@ impl Repetition {
 
 /// The kind of an 8-bit picture, which takes about three nanoseconds per pixel.
 pub(super) fn classify(raster: &Raster) -> Content {
+    content_of(raster, repetition(raster))
+}
+
+/// The kind of an 8-bit picture whose [`repetition`] is known.
+pub fn content_of(raster: &Raster, repetition: Repetition) -> Content {
     let halving = halving(raster);
-    let repetition = repetition(raster);
     let softness = repetition.softness();
     if halving.blurs_edges() {
         Content::Coloured { softness }
@@ -293,7 +306,7 @@ const MOST_OF_POINT: usize = 12;
 /// Of points of light in the dark, most squares of 8 by 8 samples are dark, and of those with details a third at least are points.
 /// Photographs by day have at most a fifth of either, and of a stage on which people stand 0.7 are dark. NOTES.md of
 /// `image-origin-av1` has the measurements.
-pub(super) fn has_lights(raster: &Raster) -> bool {
+pub fn has_lights(raster: &Raster) -> bool {
     let (mut squares, mut dark, mut detailed, mut points) = (0u32, 0u32, 0u32, 0u32);
     read_squares::<8>(raster, |square| {
         let samples = square.as_flattened();

@@ -42,7 +42,7 @@ pub mod webp;
 
 pub use animation::{Animation, AnimationWriter, Frames};
 pub use blend::over;
-pub use content::{Repetition, has_chroma_edges, repetition};
+pub use content::{Content, Repetition, content_of, has_chroma_edges, has_lights, repetition};
 pub use cores::{Cores, Permit};
 pub use encoder::{EncodeOptions, Encoder, PaletteOptions, PlanarEncoder, Primaries, Range};
 pub use error::Error;
@@ -379,6 +379,15 @@ pub fn color_count(raster: &Raster, budget: Budget) -> Result<ColorCount, Error>
             if is_grey && indexed.colors.len() > SHADES_OF_DRAWINGS { ColorCount::Greys } else { ColorCount::Few }
         }
     })
+}
+
+/// Whether an 8-bit picture has at most `most` colours, which are 256 at most. `budget` is for memory besides it.
+///
+/// # Errors
+/// [`Error::TooLarge`] before anything is allocated.
+pub fn has_colors_up_to(raster: &Raster, most: usize, budget: Budget) -> Result<bool, Error> {
+    budget.check_memory(palette::memory(raster))?;
+    Ok(palette::exact(raster, most.min(256)).is_some())
 }
 
 /// Detects the format and returns its decoder.

@@ -15,6 +15,7 @@ mod auto;
 #[path = "no_auto.rs"]
 mod auto;
 mod background;
+mod candidates;
 mod choice;
 mod colour;
 mod conversion;

@@ -5,16 +5,17 @@
 //! other path.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::time::Instant;
 
-use super::choice::Candidates;
+use super::candidates::Candidates;
 use super::finish::{Attempt, Finish};
 use super::lanczos::Levels;
 use super::overlay::Placed;
 use super::prepared::Prepared;
 use super::resize::whole_pixels;
 use super::{Canvas, Error, Plan, Rendered, Stages, colour, conversion, effects, frame, gain_map, lanczos, overlay};
-use image_origin_codec::{Area, Channels, Format, PlanarEncoder, Plane, Range, Raster, avif};
+use image_origin_codec::{self as codec, Area, Budget, Channels, Format, PlanarEncoder, Plane, Range, Raster, avif};
 use image_origin_metadata as metadata;
 use image_origin_query::{Color, Colorspace, Extend, Framing, Quality, Transform};
 
@@ -33,9 +34,11 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     let Prepared { render, image, plan, .. } = prepared;
     let cancellation = &render.cancellation;
     let overlay = Placed::new(render, plan.output_size())?;
-    let mut wanted = Vec::with_capacity(candidates.ways.len());
-    for way in &candidates.ways {
-        let form = Form::of(way.encoder);
+    let is_small = candidates.is_small();
+    let form = |encoder| Form::of(encoder, is_small);
+    let mut wanted = Vec::with_capacity(candidates.all.len());
+    for candidate in &candidates.all {
+        let form = form(candidate.encoder);
         if !wanted.contains(&form) {
             wanted.push(form);
         }
@@ -44,34 +47,25 @@ pub(super) fn render(prepared: &Prepared<'_>, started: Instant) -> Result<Option
     let Some(planes) = image.decode_planes(&prepared.decode_options(), full_chroma)? else { return Ok(None) };
     let decoded = Instant::now();
     prepared.budget.check_memory(memory(&planes, plan, &wanted))?;
-    let made = all_made(planes, plan, &wanted)?;
-    let held: u64 = made.iter().map(bytes).sum();
-    let softened = made.into_iter().map(|(form, planes)| {
-        let others = held - planes.iter().map(Raster::bytes).sum::<u64>();
-        let budget = prepared.budget.beside(others)?;
-        Ok((form, effects::apply_to_planes(planes, &render.transform.effects, budget, cancellation)?))
-    });
-    let mut made = framed(softened.collect::<Result<_, Error>>()?, prepared)?;
-    let mut held: u64 = made.iter().map(bytes).sum();
-    if let Some(overlay) = &overlay {
-        let layer = overlay.layer(Colorspace::Srgb, prepared.budget.beside(held)?)?;
-        made.iter_mut().for_each(|(form, planes)| layer.blend_planes(planes, levels(form.range)));
-        held += overlay.held();
+    let forms = Forms::new(planes, &wanted, is_small, prepared, overlay.as_ref())?;
+    let candidates = candidates.map(|format, encoder| Some((format, encoder, form(encoder))));
+    let Some(mut candidates) = candidates else { return Ok(None) };
+    if let [first, _, ..] = candidates.all.as_slice()
+        && codec::has_lights(&forms.get(first.encoder.2)?[0])
+    {
+        candidates = candidates.for_lights();
     }
-    let candidates = candidates.map(|format, encoder| {
-        let (_, planes) = made.iter().find(|(form, _)| *form == Form::of(encoder))?;
-        Some((format, encoder, planes))
-    });
-    let Some(candidates) = candidates else { return Ok(None) };
     cancellation.check()?;
     let resized = Instant::now();
     let carried = metadata::carry(render.original, render.kept(), cancellation)?;
-    let rest = prepared.budget.beside(held)?;
+    let rest = prepared.budget.beside(forms.held())?;
     let carried = gain_map::carried(carried, render, (image.header(), plan), candidates.formats(), rest)?;
-    let budget = rest.beside(carried.bytes())?;
+    let budget = prepared.budget.beside(carried.bytes())?;
     let (width, height) = plan.output_size();
     let rendered =
-        candidates.smallest(render.encode_request(), budget, |(format, encoder, planes), request, budget| {
+        candidates.smallest(render.encode_request(), budget, |(format, encoder, form), request, budget| {
+            let planes = forms.get(form)?;
+            let budget = budget.beside(forms.held())?;
             let finish = Finish { format, width, height, attempts: None };
             let written = finish.write(
                 request,
@@ -96,8 +90,75 @@ struct Form {
 }
 
 impl Form {
-    fn of(encoder: &dyn PlanarEncoder) -> Self {
-        Self { range: encoder.range(), makes_up_for_chroma: encoder.makes_up_for_chroma() }
+    /// Full chroma takes longer to decode than a small picture to encode, for one or two per cent of its bytes.
+    fn of(encoder: &dyn PlanarEncoder, is_small: bool) -> Self {
+        Self { range: encoder.range(), makes_up_for_chroma: encoder.makes_up_for_chroma() && !is_small }
+    }
+}
+
+/// The finished planes in each of the required forms.
+struct Forms<'p> {
+    prepared: &'p Prepared<'p>,
+    overlay: Option<&'p Placed<'p>>,
+    /// The planes as they were decoded, where forms are still to be made of them.
+    decoded: Option<[Plane; 3]>,
+    made: Vec<(Form, OnceCell<[Raster; 3]>)>,
+}
+
+impl<'p> Forms<'p> {
+    /// Makes all forms or, of a small picture, which seldom needs more than one, each when it is asked for.
+    fn new(
+        planes: [Plane; 3],
+        wanted: &[Form],
+        is_small: bool,
+        prepared: &'p Prepared<'p>,
+        overlay: Option<&'p Placed<'p>>,
+    ) -> Result<Self, Error> {
+        let made = wanted.iter().map(|form| (*form, OnceCell::new())).collect();
+        let forms = Self { prepared, overlay, decoded: None, made };
+        if is_small && wanted.len() > 1 {
+            return Ok(Self { decoded: Some(planes), ..forms });
+        }
+        let resized = all_made(planes, &prepared.plan, wanted)?;
+        let mut held = resized.iter().map(bytes).sum::<u64>();
+        for (made, (_, cell)) in resized.into_iter().zip(&forms.made) {
+            held -= bytes(&made);
+            let planes = forms.finished(made, held)?;
+            held += cell.get_or_init(|| planes).iter().map(Raster::bytes).sum::<u64>();
+        }
+        Ok(forms)
+    }
+
+    fn get(&self, form: Form) -> Result<&[Raster; 3], Error> {
+        let missing = codec::Error::Internal("a form of planes that was not asked for");
+        let Some((_, cell)) = self.made.iter().find(|(of, _)| *of == form) else { return Err(missing.into()) };
+        if let Some(planes) = cell.get() {
+            return Ok(planes);
+        }
+        let Some(decoded) = &self.decoded else { return Err(missing.into()) };
+        let resized = resized(decoded.each_ref().map(Cow::Borrowed), &self.prepared.plan, form)?;
+        let planes = self.finished((form, resized), self.held())?;
+        Ok(cell.get_or_init(|| planes))
+    }
+
+    /// The memory of all planes and the overlay in bytes.
+    fn held(&self) -> u64 {
+        let decoded = self.decoded.iter().flatten().map(|plane| plane.raster.bytes());
+        let made = self.made.iter().filter_map(|(_, cell)| cell.get()).flatten().map(Raster::bytes);
+        decoded.chain(made).sum::<u64>() + self.overlay.map_or(0, Placed::held)
+    }
+
+    /// The planes of a form with effects, corners, padding and the overlay, beside so much memory in bytes.
+    fn finished(&self, (form, planes): Made, held: u64) -> Result<[Raster; 3], Error> {
+        let Prepared { render, budget, .. } = self.prepared;
+        let budget = budget.beside(held)?;
+        let planes = effects::apply_to_planes(planes, &render.transform.effects, budget, &render.cancellation)?;
+        let mut planes = framed(planes, form.range, self.prepared, budget)?;
+        if let Some(overlay) = self.overlay {
+            let rest = budget.beside(planes.iter().map(Raster::bytes).sum())?;
+            overlay.layer(Colorspace::Srgb, rest)?.blend_planes(&mut planes, levels(form.range));
+        }
+        Ok(planes)
     }
 }
 
@@ -120,10 +181,10 @@ fn bytes((_, planes): &Made) -> u64 {
 }
 
 /// The planes with corners and padding.
-fn framed(made: Vec<Made>, prepared: &Prepared<'_>) -> Result<Vec<Made>, Error> {
-    let Prepared { render, plan, budget, .. } = prepared;
+fn framed(planes: [Raster; 3], range: Range, prepared: &Prepared<'_>, budget: Budget) -> Result<[Raster; 3], Error> {
+    let Prepared { render, plan, .. } = prepared;
     if plan.canvas.is_none() && plan.radius.is_none() {
-        return Ok(made);
+        return Ok(planes);
     }
     let Transform { framing, background, .. } = &render.transform;
     let extend = if plan.canvas.is_some() { framing.extend } else { Extend::Color };
@@ -131,19 +192,9 @@ fn framed(made: Vec<Made>, prepared: &Prepared<'_>) -> Result<Vec<Made>, Error> 
     let canvas = plan.canvas.unwrap_or(Canvas { width: plan.width, height: plan.height, left: 0, top: 0 });
     let background = colour::flat(background.unwrap_or(Color::WHITE)).rgb.map(f32::from);
     let [luma, blue, red] = overlay::ycc(background);
-    let mut held: u64 = made.iter().map(bytes).sum();
-    let frame = |made: Made| {
-        held -= bytes(&made);
-        let (form, planes) = made;
-        let [of_luma, of_chroma] = levels(form.range);
-        let background = [of_luma.of(luma), of_chroma.of(blue), of_chroma.of(red)].map(|level| level.round() as u8);
-        let rest = budget.beside(held)?;
-        let framed = frame::framed_planes(planes, canvas, &framing, background, rest, &render.cancellation)?;
-        let framed = (form, framed);
-        held += bytes(&framed);
-        Ok(framed)
-    };
-    made.into_iter().map(frame).collect()
+    let [of_luma, of_chroma] = levels(range);
+    let background = [of_luma.of(luma), of_chroma.of(blue), of_chroma.of(red)].map(|level| level.round() as u8);
+    Ok(frame::framed_planes(planes, canvas, &framing, background, budget, &render.cancellation)?)
 }
 
 /// The maximum memory of [`all_made`] in bytes, including the decoded planes.
@@ -197,13 +248,13 @@ fn candidates(prepared: &Prepared<'_>) -> Result<Option<Candidates<&'static dyn 
     let candidates = render.choice(header.format, plan).unseen();
     // Planes have no alpha.
     let is_opaque = transform.background.is_some_and(|color| color.alpha == u8::MAX);
-    let loses_alpha = !is_opaque && candidates.ways.iter().any(|way| way.encoder.has_alpha());
+    let loses_alpha = !is_opaque && candidates.all.iter().any(|candidate| candidate.encoder.has_alpha());
     if loses_alpha && shows_background(plan, transform.framing.extend) {
         return Ok(None);
     }
     let request = render.encode_request();
     let planar = candidates.map(|format, encoder| encoder.planar(&request.in_format(format).options));
-    Ok(planar.filter(|candidates| !candidates.ways.is_empty()))
+    Ok(planar.filter(|candidates| !candidates.all.is_empty()))
 }
 
 /// Whether corners show the background inside of padding that is made of the picture.

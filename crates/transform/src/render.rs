@@ -172,7 +172,7 @@ impl<'a> Render<'a> {
             let request = EncodeRequest { options: EncodeOptions { primaries, ..request.options }, ..request };
             self.written(raster, encoder, request, &carried, budget)
         };
-        let rendered = if let [only] = candidates.ways.as_slice() {
+        let rendered = if let [only] = candidates.all.as_slice() {
             let encoder = only.encoder;
             let on_background = on_background(Cow::Owned(raster), space, canvas, transform, encoder, budget)?;
             let (raster, space) = with_overlay(on_background, overlay.as_ref(), budget)?;

@@ -2,13 +2,21 @@
 //! the time of either.
 
 use super::Error;
+use super::candidates::FEW_PIXELS_A_BYTE;
 use super::finish::EncodeRequest;
-use image_origin_codec::{self as codec, Budget, Cancellation, ColorCount, Format, Raster, Repetition, Samples};
+use image_origin_codec::{self as codec, Budget, Cancellation, Format, Raster, Repetition, Samples};
 use image_origin_query::Quality;
 
-/// The number of rows of a strip, and the number of strips of which one is encoded.
-const ROWS: usize = 32;
-const ONE_OF: usize = 8;
+/// How pictures of so many rows and more are sampled: the number of rows of a strip, and the number of strips of which one is
+/// encoded. Lower ones are tried as a whole.
+const SAMPLED: [(usize, Strips); 2] = [(512, Strips { rows: 16, one_of: 10 }), (128, Strips { rows: 8, one_of: 4 })];
+
+/// Strips that are taken at equal distances.
+#[derive(Clone, Copy)]
+struct Strips {
+    rows: usize,
+    one_of: usize,
+}
 
 /// The length of a JPEG's headers, which short pictures have too.
 const HEADERS: u64 = 600;
@@ -16,13 +24,25 @@ const HEADERS: u64 = 600;
 /// The length of a lossless file, encoded with little effort, relative to JPEG, up to which no lossy format is likely to be shorter.
 const EXACT_UP_TO: (u64, u64) = (3, 10);
 
-/// The same from which on a lossy format is: of strips, which show less of what repeats, and of a whole picture. NOTES.md of
-/// `image-origin-codec` has the measurements.
-const LOSSY_FROM_OF_STRIPS: (u64, u64) = (1, 1);
-const LOSSY_FROM: (u64, u64) = (2, 5);
+/// The same from which on a lossy format is, in pictures from [`MAY_BE_EXACT`] rows on: of strips, which show less of what repeats.
+/// NOTES.md of `image-origin-codec` has the measurements.
+const LOSSY_FROM: (u64, u64) = (1, 1);
+
+/// The number of rows of pictures that may be encoded both without and with loss, in this order: lossless ones take less than a seventh
+/// of AVIF's time from here on. Lower ones are mostly reduced, and have colours between those of the original.
+const MAY_BE_EXACT: u32 = 512;
+
+/// The share of pixels that repeat neither neighbour, up to which a picture is encoded without loss, and not tried.
+const FRESH_OF_FLAT: u64 = 1000;
+
+/// The length of a JPEG without its headers in bytes up to which AVIF's container counts.
+const SHORT: u64 = 1000;
+
+/// The number of colours up to which PNG may be shorter than lossless WebP: four bits a pixel.
+const FEW_COLORS: usize = 16;
 
 /// The share of pixels that repeat neither neighbour, and their number for a byte of JPEG, from which on a lossless file of a picture that
-/// is small or not drawn is longer than [`LOSSY_FROM`], without a trial.
+/// is small or not drawn is longer than a lossy one, without a trial.
 const FRESH_SHARE: (u64, u64) = (1, 10);
 const FRESH_FOR_A_BYTE: (u64, u64) = (3, 5);
 
@@ -35,10 +55,12 @@ const FRESH_OF_DENSE: (u64, u64) = (4, 5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Trial {
     pub(super) likely: Likely,
-    /// The length of a JPEG in bytes, or what it is likely to be, where none has to be written to know it.
+    /// The length of a JPEG in bytes, where none has to be written to know it.
     pub(super) jpeg: Option<u64>,
-    /// The length of a lossless WebP in bytes that is encoded with little effort, if it was tried.
+    /// The length of a lossless WebP in bytes that was encoded with little effort, if all of the picture was tried.
     pub(super) exact: Option<u64>,
+    /// Whether a JPEG is so short that containers count.
+    pub(super) is_short: bool,
 }
 
 /// Which files are likely to be the shortest.
@@ -46,8 +68,8 @@ pub(super) struct Trial {
 pub(super) enum Likely {
     /// Lossless WebP.
     Exact,
-    /// Lossless WebP or PNG.
-    ExactOrPng,
+    /// PNG.
+    Png,
     /// Lossy ones.
     Lossy,
     /// Lossless or lossy ones.
@@ -57,14 +79,17 @@ pub(super) enum Likely {
 impl Trial {
     /// What is assumed of a picture of which nothing is tried.
     pub(super) fn untried(may_be_exact: bool) -> Self {
-        let likely = if may_be_exact { Likely::Unknown } else { Likely::Lossy };
-        Self { likely, jpeg: None, exact: None }
+        Self {
+            likely: if may_be_exact { Likely::Unknown } else { Likely::Lossy },
+            jpeg: None,
+            exact: None,
+            is_short: false,
+        }
     }
 }
 
-/// Compares the lengths of lossless WebP and of JPEG for strips of an opaque 8-bit picture, or for all of one that is not high
-/// enough for two. Repetitions beyond the strips are missed, so the lossless length is seldom underestimated. `budget` is for
-/// memory besides the raster.
+/// Compares the lengths of lossless WebP and of JPEG for strips of an opaque 8-bit picture, or for all of a low one. Repetitions
+/// beyond the strips are missed, so the lossless length is seldom underestimated. `budget` is for memory besides the raster.
 ///
 /// # Errors
 /// [`codec::Error::Cancelled`].
@@ -77,47 +102,59 @@ pub(super) fn likely(
     cancellation: &Cancellation,
 ) -> Result<Trial, Error> {
     let is_drawn = repetition.is_drawn();
-    let untried = Trial::untried(is_drawn);
-    let is_whole = (raster.height() as usize) < 2 * ROWS * ONE_OF;
-    let strips = if is_whole { None } else { strips(raster, budget) };
-    if strips.is_none() && !is_whole {
-        return Ok(untried);
+    let without_loss = |likely| Trial { likely, ..Trial::untried(true) };
+    if repetition.fresh * FRESH_OF_FLAT < repetition.visible {
+        return Ok(without_loss(Likely::Exact));
     }
-    let budget = budget.beside(strips.as_ref().map_or(0, Raster::bytes))?;
-    let sample = strips.as_ref().unwrap_or(raster);
-    let Some(jpeg) = length(sample, Format::Jpeg, request, budget, cancellation)? else { return Ok(untried) };
-    let body = if is_whole { jpeg } else { jpeg.saturating_sub(HEADERS) };
-    let of_whole = |length| length * u64::from(raster.height()) / u64::from(sample.height()).max(1);
-    // A searched quality is not known before.
-    let is_searched = matches!(request.quality, Quality::Auto(_));
-    let estimate = if is_searched { None } else { Some(of_whole(body) + jpeg - body) };
-    let Repetition { visible, fresh } = strips.as_ref().map_or(repetition, codec::repetition);
-    let pixels = u64::from(sample.width()) * u64::from(sample.height());
-    let may_repeat = !is_small && is_dense(body, pixels) && fresh * FRESH_OF_DENSE.1 < body * FRESH_OF_DENSE.0;
-    // Where lossy files are likely, the length of strips is too vague to compare them with.
-    let lossy = |exact| match may_repeat {
-        true => Trial { likely: Likely::Unknown, jpeg: estimate, exact },
-        false => Trial { likely: Likely::Lossy, jpeg: estimate.filter(|_| is_whole), exact },
+    let sampled = SAMPLED.iter().find(|(rows, _)| raster.height() as usize >= *rows);
+    let strips = sampled.map(|(_, strips)| strips.of(raster, budget));
+    let (sample, is_whole) = match &strips {
+        None => (raster, true),
+        Some(Some(strips)) => (strips, false),
+        Some(None) => return Ok(Trial::untried(is_drawn)),
     };
+    let budget = budget.beside(if is_whole { 0 } else { sample.bytes() })?;
+    let pixels = u64::from(sample.width()) * u64::from(sample.height());
+    let trial = || fitting(codec::webp::trial_length(sample, budget, cancellation));
+    let mut exact = None;
+    if is_drawn && !is_small {
+        exact = trial()?;
+        let has_few_colors = fitting(codec::has_colors_up_to(sample, FEW_COLORS, budget))? == Some(true);
+        let png = if has_few_colors { length(sample, Format::Png, request, budget, cancellation)? } else { None };
+        // Of most drawings PNG is at least a fifth longer than the trial.
+        if png.zip(exact).is_some_and(|(png, exact)| png <= exact) {
+            return Ok(without_loss(Likely::Png));
+        }
+        if exact.is_some_and(|exact| exact * FEW_PIXELS_A_BYTE <= pixels) {
+            return Ok(without_loss(Likely::Exact));
+        }
+    }
+    let Some(jpeg) = length(sample, Format::Jpeg, request, budget, cancellation)? else {
+        return Ok(Trial::untried(is_drawn));
+    };
+    let body = if is_whole { jpeg } else { jpeg.saturating_sub(HEADERS) };
+    let is_short = body * u64::from(raster.height()) <= SHORT * u64::from(sample.height());
+    // A searched quality is not known before, and the length of strips is too vague.
+    let jpeg = Some(jpeg).filter(|_| is_whole && !matches!(request.quality, Quality::Auto(_)));
+    let Repetition { visible, fresh } = if is_whole { repetition } else { codec::repetition(sample) };
+    let may_repeat = !is_small && is_dense(body, pixels) && fresh * FRESH_OF_DENSE.1 < body * FRESH_OF_DENSE.0;
+    let lossy = Trial { likely: if may_repeat { Likely::Unknown } else { Likely::Lossy }, jpeg, exact: None, is_short };
     let is_fresh =
         fresh * FRESH_SHARE.1 >= visible * FRESH_SHARE.0 && fresh * FRESH_FOR_A_BYTE.1 >= body * FRESH_FOR_A_BYTE.0;
-    if is_fresh && (is_small || !is_drawn) {
-        return Ok(lossy(None));
-    }
-    let exact = fitting(codec::webp::trial_length(sample, budget, cancellation))?;
-    let from = if is_whole { LOSSY_FROM } else { LOSSY_FROM_OF_STRIPS };
-    let trial = |likely| Trial { likely, jpeg: estimate, exact: exact.map(of_whole) };
-    Ok(match exact {
-        Some(exact) if exact * EXACT_UP_TO.1 <= body * EXACT_UP_TO.0 => {
-            let has_few_colors = matches!(fitting(codec::color_count(sample, budget))?, Some(ColorCount::Few));
-            let png = if has_few_colors { length(sample, Format::Png, request, budget, cancellation)? } else { None };
-            // Of most drawings PNG is at least a fifth longer than the trial.
-            let is_png_short = png.is_some_and(|png| png <= exact);
-            trial(if is_png_short { Likely::ExactOrPng } else { Likely::Exact })
+    if exact.is_none() {
+        if is_fresh && (is_small || !is_drawn) {
+            return Ok(lossy);
         }
-        Some(exact) if exact * from.1 >= body * from.0 => lossy(Some(of_whole(exact))),
-        None if !is_drawn => lossy(None),
-        _ => trial(Likely::Unknown),
+        exact = trial()?;
+    }
+    let may_be_both = raster.height() >= MAY_BE_EXACT;
+    Ok(match exact {
+        Some(exact) if exact * EXACT_UP_TO.1 <= body * EXACT_UP_TO.0 => without_loss(Likely::Exact),
+        Some(exact) if may_be_both && exact * LOSSY_FROM.1 < body * LOSSY_FROM.0 => {
+            Trial { likely: Likely::Unknown, ..lossy }
+        }
+        None if is_drawn => Trial::untried(true),
+        exact => Trial { exact: exact.filter(|_| is_whole), ..lossy },
     })
 }
 
@@ -148,17 +185,19 @@ fn fitting<T>(result: Result<T, codec::Error>) -> Result<Option<T>, Error> {
     }
 }
 
-/// One of [`ONE_OF`] strips, one below the other; `None` if there are none, or not enough memory.
-fn strips(raster: &Raster, budget: Budget) -> Option<Raster> {
-    let Samples::U8(samples) = raster.samples() else { return None };
-    let row = raster.width() as usize * raster.channels().count();
-    let rows = raster.height() as usize / (ROWS * ONE_OF) * ROWS;
-    budget.check_memory((rows * row) as u64).ok()?;
-    let mut strips = Vec::with_capacity(rows * row);
-    for strips_of in samples.chunks_exact(ROWS * ONE_OF * row) {
-        strips.extend_from_slice(&strips_of[ONE_OF / 2 * ROWS * row..][..ROWS * row]);
+impl Strips {
+    /// The strips of a picture, one below the other; `None` if there are none, or not enough memory.
+    fn of(self, raster: &Raster, budget: Budget) -> Option<Raster> {
+        let Samples::U8(samples) = raster.samples() else { return None };
+        let row = raster.width() as usize * raster.channels().count();
+        let rows = raster.height() as usize / (self.rows * self.one_of) * self.rows;
+        budget.check_memory((rows * row) as u64).ok()?;
+        let mut strips = Vec::with_capacity(rows * row);
+        for strips_of in samples.chunks_exact(self.rows * self.one_of * row) {
+            strips.extend_from_slice(&strips_of[self.one_of / 2 * self.rows * row..][..self.rows * row]);
+        }
+        Raster::new(raster.width(), rows as u32, raster.channels(), Samples::U8(strips)).filter(|_| rows > 0)
     }
-    Raster::new(raster.width(), rows as u32, raster.channels(), Samples::U8(strips)).filter(|_| rows > 0)
 }
 
 #[cfg(test)]
@@ -200,7 +239,8 @@ mod tests {
 
     #[test]
     fn strips_are_taken_from_the_middle_of_each_eighth() {
-        let strips = strips(&picture(700, |_, y| [(y / 32) as u8; 3]), Budget::UNLIMITED).unwrap();
+        let eighths = Strips { rows: 32, one_of: 8 };
+        let strips = eighths.of(&picture(700, |_, y| [(y / 32) as u8; 3]), Budget::UNLIMITED).unwrap();
         let of_rows: Vec<u8> = strips.samples().as_bytes().iter().step_by(320 * 3).copied().collect();
         assert_eq!(of_rows, [[4; 32], [12; 32]].concat());
     }
