@@ -93,17 +93,17 @@ const QUANTIZERS: [(u8, u8); 17] = [
 ];
 
 /// The quality at which a drawing has the likeness that JPEG has at a quality, interpolated in between: of one that hardly changes
-/// from pixel to pixel, and of one that was reduced or is full of details. Lossy AVIF shows sharp edges better, and best where it
-/// repeats colours. NOTES.md of `image-origin-codec` has the measurements.
-const OF_SHARP: [(u8, u8); 9] =
+/// from pixel to pixel, and of one that is full of details. Lossy AVIF shows sharp edges better, and best where it repeats colours. NOTES.md
+/// of `image-origin-codec` has the measurements.
+const OF_PLAIN: [(u8, u8); 9] =
     [(1, 1), (30, 15), (50, 18), (60, 20), (70, 24), (80, 32), (90, 70), (95, 91), (100, 100)];
-const OF_SOFT: [(u8, u8); 9] =
+const OF_FINE: [(u8, u8); 9] =
     [(1, 1), (30, 29), (50, 40), (60, 46), (70, 52), (80, 67), (90, 84), (95, 93), (100, 100)];
 
-/// The quality of a drawing that is so soft, from 0 to 1.
-fn quality_of_drawing(quality: u8, softness: f32) -> u8 {
-    let [sharp, soft] = [OF_SHARP, OF_SOFT].map(|table| calibrated(&table, quality));
-    (sharp + (soft - sharp) * softness).round() as u8
+/// The quality of a drawing that is so fine, from 0 to 1.4.
+fn quality_of_drawing(quality: u8, fineness: f32) -> u8 {
+    let [plain, fine] = [OF_PLAIN, OF_FINE].map(|table| calibrated(&table, quality));
+    (plain + (fine - plain) * fineness).round() as u8
 }
 
 /// The AV1 quantizer of photographs for a quality on JPEG's scale.
@@ -200,11 +200,10 @@ impl Encoder for Avif {
                 }
                 _ => Sampling::Halved,
             };
-            let quality = match content {
-                Content::Drawing { softness } | Content::Coloured { softness } if content.has_own_scale(colours) => {
-                    quality_of_drawing(options.quality, softness)
-                }
-                _ => options.quality,
+            let quality = if content.has_own_scale(colours) {
+                quality_of_drawing(options.quality, content::fineness(colours))
+            } else {
+                options.quality
             };
             let options = EncodeOptions { quality, ..*options };
             let content = match content {

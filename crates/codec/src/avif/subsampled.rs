@@ -9,8 +9,14 @@ use crate::{Channels, Error, Raster, Samples};
 /// The fractional bits of chroma before rounding.
 const FRACTION: u32 = 4;
 
-/// The share of what interpolation loses that is added to chroma. More of it costs more bits than it is worth.
+/// The share of what interpolation loses that is added to chroma, and how much more of it is where luma has an edge as well.
+/// Elsewhere, more costs more bits than it is worth. NOTES.md of `image-origin-av1` has the measurements.
 const SHARPENING: f32 = 0.5;
+const MORE_AT_EDGES: f32 = 0.8;
+
+/// The least loss of a chroma sample that is sharpened most, and how many times as much luma has to lose there.
+const LOSS_OF_EDGE: f32 = 4.0;
+const LUMA_OF_EDGE: f32 = 6.0;
 
 /// How much red, green and blue contribute to brightness, as SSIMULACRA2 sees it.
 const BRIGHTNESS: [f32; 3] = [0.3, 0.622, 0.078];
@@ -21,8 +27,8 @@ const MOST: f32 = 24.0;
 /// The memory of [`planes`] in bytes for a cell, besides its result.
 pub(super) fn memory([width, height]: [usize; 2]) -> u64 {
     let halved = (width.div_ceil(2) * height.div_ceil(2)) as u64;
-    // Chroma before rounding, two rows of pixels as integers, and interpolated rows.
-    2 * halved * size_of::<i16>() as u64 + (width as u64 + 2) * (24 + 16)
+    // Chroma before rounding, and luma; what is lost of it; two rows of pixels as integers, and interpolated rows.
+    4 * halved * size_of::<i16>() as u64 + (width as u64 + 2) * (24 + 16)
 }
 
 /// Planes of luma, and of chroma at half resolution.
@@ -30,16 +36,19 @@ pub(super) fn planes(raster: &Raster, cell: Cell) -> Result<Vec<Vec<u8>>, Error>
     let [width, height] = [cell.width, cell.height].map(|side| side.div_ceil(2));
     let rows = |y: usize, height: usize| pixels(raster, Cell { y: cell.y + y, height, ..cell }, colour);
     let mut means = [(); 2].map(|()| Vec::with_capacity(width * height));
+    let mut means_of_luma = Vec::with_capacity(width * height);
     for y in (0..cell.height).step_by(2) {
         let band = rows(y, 2.min(cell.height - y))?;
         for x in (0..cell.width).step_by(2) {
             let square = band.chunks_exact(cell.width).flat_map(|row| &row[x..(x + 2).min(cell.width)]);
-            for (means, mean) in means.iter_mut().zip(chroma(square, FRACTION)) {
+            for (means, mean) in means.iter_mut().zip(chroma(square.clone(), FRACTION)) {
                 means.push(mean as i16);
             }
+            means_of_luma.push(mean_of_luma(square));
         }
     }
-    let chromas = means.map(|means| sharpened(&means, width, height));
+    let lost_luma = lost(&means_of_luma, width);
+    let chromas = means.map(|means| sharpened(&means, &lost_luma, width));
     let mut lumas = Vec::with_capacity(cell.width * cell.height);
     let mut near = Neighbours::new(width);
     for y in 0..cell.height {
@@ -72,7 +81,9 @@ pub fn with_halved_chroma(planes: &[Raster; 3]) -> Result<[Raster; 3], Error> {
     };
     [luma, blue, red].into_iter().try_for_each(check)?;
     let half = [width, height].map(|side| side.div_ceil(2));
-    let chromas = [blue, red].map(|plane| sharpened(&means(plane.samples().as_bytes(), width), half[0], half[1]));
+    let means = |plane: &Raster| means(plane.samples().as_bytes(), width);
+    let lost_luma = lost(&means(luma), half[0]);
+    let chromas = [blue, red].map(|plane| sharpened(&means(plane), &lost_luma, half[0]));
     let mut lumas = Vec::with_capacity(width * height);
     let mut near = Neighbours::new(half[0]);
     let [lines, blues, reds] = [luma, blue, red].map(|plane| plane.samples().as_bytes().chunks_exact(width.max(1)));
@@ -106,11 +117,41 @@ fn means(samples: &[u8], width: usize) -> Vec<i16> {
     means
 }
 
-/// Rounds chroma, sharpened by what is lost if it is interpolated and averaged again: the sample itself has a weight of 6/8
-/// in each direction then, and its neighbours of 1/8.
-fn sharpened(means: &[i16], width: usize, height: usize) -> Vec<u8> {
+/// The mean luma of some pixels, with [`FRACTION`] fractional bits.
+fn mean_of_luma<'p>(pixels: impl Iterator<Item = &'p [i32; 3]>) -> i16 {
+    let (mut sum, mut count) = (0, 0);
+    for [red, green, blue] in pixels {
+        sum += 19_595 * red + 38_470 * green + 7_471 * blue;
+        count += 1;
+    }
+    ((sum / count) >> (16 - FRACTION)) as i16
+}
+
+/// Rounds chroma, sharpened by what is lost of it if it is interpolated and averaged again, depending on what of luma would be.
+fn sharpened(means: &[i16], lost_luma: &[i16], width: usize) -> Vec<u8> {
     const SCALE: f32 = 1.0 / (1 << FRACTION) as f32;
-    let mut samples = Vec::with_capacity(width * height);
+    let mut samples = Vec::with_capacity(means.len());
+    each_loss(means, width, |i, lost| {
+        let (size, luma) = (SCALE * lost.abs(), SCALE * f32::from(lost_luma[i].unsigned_abs()));
+        let edge = (size / LOSS_OF_EDGE).min(1.0) * (luma / (LUMA_OF_EDGE * size + SCALE)).min(1.0);
+        let share = SHARPENING + MORE_AT_EDGES * edge;
+        samples.push((SCALE * (f32::from(means[i]) + share * lost) + 0.5) as u8);
+    });
+    samples
+}
+
+/// What luma would lose at half resolution.
+fn lost(means: &[i16], width: usize) -> Vec<i16> {
+    let mut losses = Vec::with_capacity(means.len());
+    each_loss(means, width, |_, lost| losses.push(lost as i16));
+    losses
+}
+
+/// Hands over what is lost of each sample if it is interpolated and averaged again: the sample itself has a weight of 6/8 in each
+/// direction then, and its neighbours of 1/8.
+#[inline(always)]
+fn each_loss(means: &[i16], width: usize, mut add: impl FnMut(usize, f32)) {
+    let height = means.len() / width.max(1);
     let mut sums = vec![0.0; width + 2];
     for y in 0..height {
         let line = |y: usize| &means[y * width..(y + 1) * width];
@@ -119,12 +160,10 @@ fn sharpened(means: &[i16], width: usize, height: usize) -> Vec<u8> {
             *sum = f32::from(*above) + 6.0 * f32::from(*here) + f32::from(*below);
         }
         (sums[0], sums[width + 1]) = (sums[1], sums[width]);
-        samples.extend(line(y).iter().zip(sums.windows(3)).map(|(here, near)| {
-            let (here, blurred) = (f32::from(*here), (near[0] + 6.0 * near[1] + near[2]) / 64.0);
-            (SCALE * (here + SHARPENING * (here - blurred)) + 0.5) as u8
-        }));
+        for (x, (here, near)) in line(y).iter().zip(sums.windows(3)).enumerate() {
+            add(y * width + x, f32::from(*here) - (near[0] + 6.0 * near[1] + near[2]) / 64.0);
+        }
     }
-    samples
 }
 
 /// A row of chroma as decoders interpolate it: samples are centred between those of luma.
@@ -250,6 +289,16 @@ mod tests {
                 assert!(near, "{width}x{height}: {halved:?} {of_pixels:?}");
             }
         }
+    }
+
+    #[test]
+    fn chroma_is_sharpened_more_where_luma_has_an_edge() {
+        let step =
+            |low: i16, high: i16| -> Vec<i16> { (0..8).map(|i| if i < 4 { low } else { high } << FRACTION).collect() };
+        let chroma = step(80, 180);
+        let [alone, beside] = [step(90, 90), step(0, 255)].map(|luma| sharpened(&chroma, &lost(&luma, 8), 8));
+        assert!(beside[3] < alone[3] && alone[3] < 80, "{beside:?} {alone:?}");
+        assert!(beside[4] > alone[4] && alone[4] > 180, "{beside:?} {alone:?}");
     }
 
     #[test]
