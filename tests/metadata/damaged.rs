@@ -80,6 +80,19 @@ fn fields_of_tiff_that_share_bytes_with_text_are_refused() {
     }
 }
 
+/// A damaged tag may be that of a palette or of lengths, whose values are numbers of more than a byte.
+#[test]
+fn text_of_tiff_with_the_tag_of_numbers_is_removed() {
+    for (entry, secret) in [([1, 0x0f, 0, 2], "SecretMake"), ([2, 0xbc, 0, 1], "SecretXmp")] {
+        for tag in [0x0140_u16, 0x0145, 0x0156] {
+            let mut file = samples::tiff();
+            let at = file.windows(4).position(|bytes| bytes == entry).unwrap();
+            file[at..at + 2].copy_from_slice(&tag.to_be_bytes());
+            assert!(!contains(&stripped(&file, Keep::None), secret), "{secret} {tag:#x}");
+        }
+    }
+}
+
 #[test]
 fn strips_of_tiff_within_its_header_are_refused() {
     let mut file = samples::tiff();
@@ -109,10 +122,10 @@ fn strips_of_tiff_keep_the_length_that_is_told() {
 fn depths_of_tiff_are_those_of_its_samples() {
     let mut file = samples::tiff();
     let field = file.windows(8).position(|entry| entry == [1, 0x0f, 0, 2, 0, 0, 0, 11]).unwrap();
-    file[field..field + 4].copy_from_slice(&[1, 2, 0, 1]);
+    file[field..field + 4].copy_from_slice(&[1, 2, 0, 3]);
     // Of eleven depths only the first one stays: without a bit there is no picture.
     let depths = memchr::memmem::find(&file, b"SecretMake").unwrap();
-    file[depths] = 0;
+    file[depths..depths + 2].fill(0);
     for keep in [Keep::None, Keep::Copyright] {
         let result = metadata::strip(&mut Cursor::new(&file), keep, &Cancellation::unbounded());
         assert!(matches!(result, Err(metadata::Error::Damaged(_))), "{keep:?}");
@@ -153,4 +166,19 @@ fn avif_without_a_box_around_its_data_is_stripped_once() {
     file[place..place + 4].copy_from_slice(&(media as u32 + 4).to_be_bytes());
     let result = metadata::strip(&mut Cursor::new(&file), Keep::None, &Cancellation::unbounded());
     assert!(matches!(result, Err(metadata::Error::Damaged(_))));
+}
+
+/// A box of size 0 extends to the end of what contains it, and is not the last one any more when free space is added.
+#[test]
+fn the_last_box_within_meta_has_a_size() {
+    let mut file = samples::avif();
+    let handler = memchr::memmem::find(&file, b"hdlr").unwrap() - 4;
+    file[handler..handler + 4].fill(0);
+    for keep in [Keep::None, Keep::Copyright] {
+        if let Ok(plan) = metadata::strip(&mut Cursor::new(&file), keep, &Cancellation::unbounded()) {
+            let out = written(&plan, &file);
+            assert_ne!(out[handler..handler + 4], [0; 4], "{keep:?}");
+            assert_eq!(stripped(&out, keep), out, "{keep:?}");
+        }
+    }
 }

@@ -77,6 +77,13 @@ pub(super) fn common(a: &[Range<u64>], b: &[Range<u64>]) -> Vec<Range<u64>> {
     without(a, &without(a, b))
 }
 
+/// Whether any two of these ranges overlap.
+pub(super) fn any_overlap(ranges: &[Range<u64>]) -> bool {
+    let mut sorted = ranges.to_vec();
+    sorted.sort_by_key(|range| range.start);
+    sorted.windows(2).any(|pair| matches!(pair, [a, b] if b.start < a.end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,7 +62,7 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep, keeps_gain_map: bool) -> 
     if let Some(meta) = &meta {
         check_apart(meta, &kept, &used)?;
     }
-    let padding = units.padding();
+    let padding = units.padding()?;
     if let Some(meta) = &meta {
         edits.push((
             meta.range.clone(),

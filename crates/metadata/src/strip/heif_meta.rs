@@ -119,18 +119,19 @@ pub(super) fn without_items(
             b"iprp" => out.extend(write_box(child.kind, &item_properties(meta, payload, &child, ids, meter)?)),
             b"grpl" => out.extend(groups(payload, &child, ids, meter)?),
             b"hdlr" => {
-                let mut bytes = slice(payload, &child.range).to_vec();
-                let start = child.payload.start;
-                zero(&mut bytes, child.range.start, &(start..start + HANDLER_KIND.start));
-                zero(&mut bytes, child.range.start, &(start + HANDLER_KIND.end..child.range.end));
-                out.extend(bytes);
+                let mut content = vec![0; bytes.len()];
+                let kind = HANDLER_KIND.start as usize..HANDLER_KIND.end as usize;
+                if let (Some(to), Some(from)) = (content.get_mut(kind.clone()), bytes.get(kind)) {
+                    to.copy_from_slice(from);
+                }
+                out.extend(write_box(child.kind, &content));
             }
             b"dinf" if !has_no_place(bytes) => {}
             b"pitm" => {
                 let len = if bytes.first() == Some(&0) { 6 } else { 8 };
                 out.extend(write_box(child.kind, bytes.get(..len).ok_or_else(broken)?));
             }
-            b"dinf" | b"idat" => out.extend_from_slice(slice(payload, &child.range)),
+            b"dinf" | b"idat" => out.extend(write_box(child.kind, bytes)),
             _ => {}
         }
     }
@@ -245,11 +246,6 @@ pub(super) fn is_no_colour(kind: [u8; 4], content: &[u8]) -> bool {
     &kind == b"colr" && meaningful_len(kind, content) == 0
 }
 
-fn zero(bytes: &mut [u8], at: u64, range: &Range<u64>) {
-    let (start, len) = (range.start.saturating_sub(at) as usize, range.end.saturating_sub(range.start) as usize);
-    bytes.iter_mut().skip(start).take(len).for_each(|byte| *byte = 0);
-}
-
 /// The number of bytes of a property, or of a box in a sample entry, that are meaningful for display.
 pub(super) fn meaningful_len(kind: [u8; 4], content: &[u8]) -> usize {
     let len = match &kind {
@@ -316,6 +312,6 @@ fn groups(payload: &[u8], parent: &BoxAt, ids: &BTreeSet<u32>, meter: &Meter<'_>
     };
     let groups = children_at(payload, parent.payload.clone(), meter)?;
     let kept: Vec<u8> =
-        groups.iter().filter(|g| stays(g)).flat_map(|g| slice(payload, &g.range).iter().copied()).collect();
+        groups.iter().filter(|g| stays(g)).flat_map(|g| write_box(g.kind, slice(payload, &g.payload))).collect();
     Ok(if kept.is_empty() { Vec::new() } else { write_box(*b"grpl", &kept) })
 }

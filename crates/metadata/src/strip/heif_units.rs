@@ -5,7 +5,7 @@
 use std::io::{self, Cursor};
 use std::ops::Range;
 
-use super::edits::merged;
+use super::edits::{any_overlap, common, merged};
 use super::heif_meta::meaningful_len;
 use crate::Error;
 use image_origin_container::isobmff::Fields;
@@ -214,14 +214,21 @@ impl Units {
         (media.start <= extent.start).then(|| extent.start..extent.end.min(media.end))
     }
 
-    /// The ranges to overwrite, with their new content: those of units of which no other item or sample needs a byte.
-    pub(super) fn padding(self) -> Vec<Overwritten> {
-        let needed = merged(&self.needed);
-        let is_needed = |(range, _): &Overwritten| {
-            let next = needed.get(needed.partition_point(|needed| needed.end <= range.start));
-            next.is_some_and(|needed| needed.start < range.end)
-        };
-        self.padding.into_iter().filter(|unit| !unit.iter().any(is_needed)).flatten().collect()
+    /// The ranges to overwrite, with their new content.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if items or samples overlap in such a way that what one does not need is needed by another one, or is
+    /// another unit there.
+    pub(super) fn padding(self) -> Result<Vec<Overwritten>, Error> {
+        let mut padding: Vec<_> = self.padding.into_iter().flatten().collect();
+        padding.sort_by_key(|(range, _)| (range.start, range.end));
+        // Items and samples may share their data.
+        padding.dedup();
+        let ranges: Vec<_> = padding.iter().map(|(range, _)| range.clone()).collect();
+        if any_overlap(&ranges) || !common(&ranges, &self.needed).is_empty() {
+            return Err(Error::Damaged("images overlap"));
+        }
+        Ok(padding)
     }
 }
 
@@ -309,7 +316,8 @@ fn pad_obus(content: &mut [u8], meter: &Meter<'_>) -> Result<Option<usize>, Exha
     if let Err(Error::Exhausted(exhausted)) = added {
         return Err(exhausted);
     }
-    for (range, bytes) in units.padding() {
+    let Ok(padding) = units.padding() else { return Ok(Some(0)) };
+    for (range, bytes) in padding {
         if let Some(place) = content.get_mut(range.start as usize..range.end as usize) {
             place.copy_from_slice(&bytes);
         }
@@ -371,7 +379,7 @@ mod tests {
         let mut units = Units::new(&all(file));
         units.add(&mut Input::new(Cursor::new(file), &meter).unwrap(), coding, extents).unwrap();
         let mut out = file.to_vec();
-        for (range, bytes) in units.padding() {
+        for (range, bytes) in units.padding().unwrap() {
             out[range.start as usize..range.end as usize].copy_from_slice(&bytes);
         }
         out
@@ -430,7 +438,7 @@ mod tests {
         for extent in [0..file.len() as u64, 2..12] {
             units.add(&mut Input::new(Cursor::new(&file), &meter).unwrap(), Coding::Av1, &[extent]).unwrap();
         }
-        assert!(units.padding().iter().all(|(range, _)| range.start >= 12));
+        assert!(matches!(units.padding(), Err(Error::Damaged(_))));
     }
 
     #[test]

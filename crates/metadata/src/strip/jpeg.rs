@@ -111,13 +111,21 @@ fn with_gain_map(
     Ok(out)
 }
 
-/// The kept part of an image within another file, which may define its tables elsewhere, and its end; `None` for one
-/// that no decoder reads.
+/// An image within another file.
+pub(super) struct Embedded {
+    pub(super) kept: Rewrite,
+    /// The offset of its end.
+    pub(super) end: u64,
+    /// Whether it ends with EOI.
+    pub(super) is_complete: bool,
+}
+
+/// Reads an image within another file, which may define its tables elsewhere; `None` for one that no decoder reads.
 pub(super) fn embedded(
     input: &mut Input<'_>,
     range: Range<u64>,
     has_restarts: bool,
-) -> Result<Option<(Rewrite, u64)>, Error> {
+) -> Result<Option<Embedded>, Error> {
     input.up_to(range.end, |input| {
         if input.array(range.start)? != Some([0xff, jpeg::SOI]) {
             return Ok(None);
@@ -130,7 +138,8 @@ pub(super) fn embedded(
         };
         let mut out = Rewrite::new(input.len());
         kept.into_iter().for_each(|kept| out.append(kept));
-        Ok(Some((out, image.end)).filter(|(out, end)| out.len() <= end - range.start))
+        let found = Embedded { end: image.end, is_complete: image.is_complete(), kept: out };
+        Ok(Some(found).filter(|found| found.kept.len() <= found.end - range.start))
     })
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::Keep;
-use super::edits::{Edit, apply, common, merged, without};
+use super::edits::{Edit, any_overlap, apply, common, merged, without};
 use super::jpeg::shared_tables;
 use super::tiff_data::{Grid, Storage};
 use crate::rights::xmp_of_same_pixels;
@@ -26,6 +26,8 @@ const MAX_OFFSETS: u64 = 1 << 21;
 const NEW_SUBFILE_TYPE: u16 = 0x00fe;
 const ARTIST: u16 = 0x013b;
 const COPYRIGHT: u16 = 0x8298;
+/// The type of text (TIFF 6.0, section 2).
+const ASCII: u16 = 2;
 /// The tag that identifies digital negatives, whose main picture is not where TIFF readers look for it.
 const DNG_VERSION: u16 = 0xc612;
 
@@ -70,6 +72,17 @@ fn is_kept(tag: u16, keep: Keep) -> bool {
         ARTIST | COPYRIGHT => keep == Keep::Copyright,
         XMP => keep != Keep::None,
         _ => false,
+    }
+}
+
+/// Whether readers accept this type for a kept field. Text of a field whose tag is damaged may have that of numbers then.
+fn has_its_type(entry: &Entry) -> bool {
+    match entry.tag {
+        ARTIST | COPYRIGHT => entry.kind == ASCII,
+        XMP | JPEG_TABLES | ICC_PROFILE => type_size(entry.kind) == Some(1) && entry.kind != ASCII,
+        // Samples of any type.
+        0x0154 | 0x0155 => entry.kind != ASCII,
+        _ => entry.inline || type_size(entry.kind).is_some_and(|size| size > 1),
     }
 }
 
@@ -165,8 +178,10 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep) -> Result<Rewrite, Error>
         return Err(Error::Damaged("data within the header"));
     }
     used.push(header);
+    if has_overlap(&edits, &used) {
+        return Err(Error::Damaged("strips or tiles overlap"));
+    }
     let used = merged(&used);
-
     if any_overlap(&places) || !common(&places, &used).is_empty() {
         return Err(Error::Damaged("directories overlap"));
     }
@@ -188,10 +203,13 @@ struct Chunk {
     len: Option<u64>,
 }
 
-fn any_overlap(ranges: &[Range<u64>]) -> bool {
-    let mut sorted = ranges.to_vec();
-    sorted.sort_by_key(|range| range.start);
-    sorted.windows(2).any(|pair| matches!(pair, [a, b] if b.start < a.end))
+/// Whether something else uses a part of what is rewritten, which would stay there in its old form.
+fn has_overlap(edits: &[(Range<u64>, Edit)], used: &[Range<u64>]) -> bool {
+    // Pages may share what they use.
+    let edited: BTreeSet<_> = edits.iter().map(|(range, _)| (range.start, range.end)).collect();
+    let others: Vec<_> = used.iter().filter(|range| !edited.contains(&(range.start, range.end))).cloned().collect();
+    let edited: Vec<_> = edited.into_iter().map(|(start, end)| start..end).collect();
+    any_overlap(&edited) || !common(&edited, &others).is_empty()
 }
 
 impl Reader<'_, '_> {
@@ -218,7 +236,7 @@ impl Reader<'_, '_> {
                 return Err(Error::Unsupported(image_origin_container::Format::Tiff));
             }
             for entry in &page.entries {
-                if !entry.inline && (reduced || !is_kept(entry.tag, Keep::None)) {
+                if !entry.inline && (reduced || !is_kept(entry.tag, Keep::None) || !has_its_type(entry)) {
                     self.metadata.push((entry.value.clone(), entry.kind));
                 }
                 if EXIF.contains(&entry.tag) {
@@ -231,7 +249,7 @@ impl Reader<'_, '_> {
             } else {
                 // If a tag occurs several times, the first field is used.
                 let mut tags = BTreeSet::new();
-                page.entries.retain(|entry| is_kept(entry.tag, keep) && tags.insert(entry.tag));
+                page.entries.retain(|entry| is_kept(entry.tag, keep) && has_its_type(entry) && tags.insert(entry.tag));
                 pages.push(page);
             }
         }
@@ -351,9 +369,6 @@ impl Reader<'_, '_> {
             let most = max_count(entry.tag, samples, chunks).saturating_mul(size).min(len);
             let mut packet = None;
             let len = match entry.tag {
-                // Readers expect bytes.
-                XMP | ICC_PROFILE if size != 1 => continue,
-                JPEG_TABLES if size != 1 => return Err(Error::Damaged("the shared JPEG tables")),
                 XMP => {
                     let whole = self.input.copy(entry.value.clone(), MAX_PACKET)?;
                     // What is kept of a packet may be longer, if it names its properties in a short way.

@@ -128,14 +128,15 @@ impl Storage {
                 Stream::Rewritten(_) => return Err(Error::Damaged("a strip or tile with more than its rows")),
             },
             7 => {
-                return Ok(match jpeg::embedded(input, range.clone(), self.has_restarts)? {
-                    Some((kept, end)) => {
-                        // The file need not keep the length that it does not tell.
-                        let end = if has_length { end } else { range.start + kept.len() };
-                        (range.start..end, Some(Edit::Parts(kept)))
+                return match jpeg::embedded(input, range.clone(), self.has_restarts)? {
+                    Some(image) if has_length => Ok((range.start..image.end, Some(Edit::Parts(image.kept)))),
+                    // The file need not keep a length that it does not tell.
+                    Some(image) if image.is_complete => {
+                        Ok((range.start..range.start + image.kept.len(), Some(Edit::Parts(image.kept))))
                     }
-                    None => (range.start..range.start, None),
-                });
+                    Some(_) => Err(Error::Damaged("a strip or tile of unknown length")),
+                    None => Ok((range.start..range.start, None)),
+                };
             }
             _ if has_length => range.clone(),
             _ => return Err(Error::Damaged("a strip or tile of unknown length")),
