@@ -161,7 +161,7 @@ fn avif_without_a_box_around_its_data_is_stripped_once() {
         assert_eq!(out[media..media + 8], *b"\0\0\0\0free", "{keep:?}");
         assert_eq!(stripped(&out, Keep::None), stripped(&file, Keep::None), "{keep:?}");
     }
-    // An item that begins where a box would.
+    // An item that begins where a box does.
     let place = memchr::memmem::find(&file, &(media as u32 + 8).to_be_bytes()).unwrap();
     file[place..place + 4].copy_from_slice(&(media as u32 + 4).to_be_bytes());
     let result = metadata::strip(&mut Cursor::new(&file), Keep::None, &Cancellation::unbounded());

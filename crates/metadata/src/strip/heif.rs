@@ -86,9 +86,17 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep, keeps_gain_map: bool) -> 
     let end = all.iter().filter(|found| is_kept(found)).map(|found| found.range.end).chain(places).max().unwrap_or(0);
     // Offsets are arbitrary: in damaged files they may refer to boxes of other types, or outside of any box.
     let others = all.iter().filter(|found| !is_kept(found));
-    let no_box = into_free(all.last().map_or(0, |last| last.range.end)..end, &used, &mut edits)?;
-    let room: Vec<_> =
-        others.clone().map(|found| found.payload.clone()).chain(media.iter().cloned()).chain([no_box]).collect();
+    let no_box = into_free(all.last().map_or(0, |last| last.range.end)..end, &mut edits);
+    let headers = all.iter().map(|found| found.range.start..found.payload.start).chain([no_box.header]);
+    if !common(&headers.collect::<Vec<_>>(), &used).is_empty() {
+        return Err(Error::Damaged("image data where a box begins"));
+    }
+    let room: Vec<_> = others
+        .clone()
+        .map(|found| found.payload.clone())
+        .chain(media.iter().cloned())
+        .chain([no_box.content])
+        .collect();
     let cleared = without(&common(&room, std::slice::from_ref(&(0..end))), &used);
     let outside_meta = |range: &Range<u64>| meta.as_ref().is_none_or(|meta| !meta.range.contains(&range.start));
     let padding = padding.into_iter().filter(|(range, _)| outside_meta(range));
@@ -101,31 +109,28 @@ pub(super) fn strip(input: &mut Input<'_>, keep: Keep, keeps_gain_map: bool) -> 
         }
     }
     edits.extend(without(&cleared, &filled).into_iter().map(|range| (range, Edit::Zeros)));
-    let used = merged(&used);
-    let is_used = |range: &Range<u64>| {
-        let next = used.get(used.partition_point(|used| used.end <= range.start));
-        next.is_some_and(|used| used.start < range.end)
-    };
     let kinds = others.map(|found| found.range.start + 4..found.range.start + 8);
-    edits.extend(kinds.filter(|range| !is_used(range)).map(|range| (range, Edit::Bytes(b"free".to_vec()))));
+    edits.extend(kinds.map(|range| (range, Edit::Bytes(b"free".to_vec()))));
     Ok(apply(input.len(), end, edits))
 }
 
-/// Makes free space of what follows the last box up to the end of the file, and returns its content. Zeros alone would be a box
-/// without a type.
-fn into_free(rest: Range<u64>, used: &[Range<u64>], edits: &mut Vec<(Range<u64>, Edit)>) -> Result<Range<u64>, Error> {
+/// The header and the content of free space.
+struct Free {
+    header: Range<u64>,
+    content: Range<u64>,
+}
+
+/// Makes free space of what follows the last box up to the end of the file. Zeros alone would be a box without a type.
+fn into_free(rest: Range<u64>, edits: &mut Vec<(Range<u64>, Edit)>) -> Free {
     // A box of size 0 extends to the end.
     const HEADER: &[u8; 8] = b"\0\0\0\0free";
     let header = rest.start..rest.start.saturating_add(HEADER.len() as u64);
     if rest.end < header.end {
-        return Ok(rest);
-    }
-    if !common(std::slice::from_ref(&header), used).is_empty() {
-        return Err(Error::Damaged("image data where a box begins"));
+        return Free { header: rest.start..rest.start, content: rest };
     }
     let content = header.end..rest.end;
-    edits.push((header, Edit::Bytes(HEADER.to_vec())));
-    Ok(content)
+    edits.push((header.clone(), Edit::Bytes(HEADER.to_vec())));
+    Free { header, content }
 }
 
 /// Clears the version of the major brand, and overwrites unknown brands with the major brand. Readers refuse a file with the
