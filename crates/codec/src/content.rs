@@ -208,10 +208,7 @@ pub enum Content {
         softness: f32,
     },
     /// Pictures with sharp edges of chroma between flat areas, see [`has_chroma_edges`].
-    Coloured {
-        /// As of drawings.
-        softness: f32,
-    },
+    Coloured,
     /// Points of light in the dark, such as stars.
     Lights {
         /// Whether their chroma has edges.
@@ -223,7 +220,7 @@ impl Content {
     /// Whether the scales of drawings hold for such a picture: they were measured on opaque ones that are no icons.
     pub(super) fn has_own_scale(self, raster: &Raster) -> bool {
         let pixels = u64::from(raster.width()) * u64::from(raster.height());
-        matches!(self, Self::Drawing { .. } | Self::Coloured { .. }) && !raster.channels().has_alpha() && pixels > ICON
+        matches!(self, Self::Drawing { .. } | Self::Coloured) && !raster.channels().has_alpha() && pixels > ICON
     }
 }
 
@@ -247,7 +244,7 @@ pub fn content_of(raster: &Raster, repetition: Repetition) -> Content {
     let halving = halving(raster);
     let softness = repetition.softness();
     if halving.blurs_edges() {
-        Content::Coloured { softness }
+        Content::Coloured
     } else if repetition.is_drawn() {
         Content::Drawing { softness }
     } else if has_lights(raster) {

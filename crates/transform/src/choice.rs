@@ -111,7 +111,7 @@ impl Choice {
             let content = codec::content_of(raster, repetition);
             let are_lights = matches!(content, Content::Lights { .. }) || self.is_small() && codec::has_lights(raster);
             has_lights = are_lights && request.max_bytes.is_none();
-            if matches!(content, Content::Coloured { .. }) {
+            if matches!(content, Content::Coloured) {
                 // WebP would blur what AVIF keeps.
                 lossy.retain(|format| *format != Format::WebP);
             }

@@ -195,9 +195,7 @@ impl Encoder for Avif {
                 Channels::L | Channels::La => Sampling::Grey,
                 _ if options.lossless => Sampling::Rgb,
                 _ if options.full_chroma || options.quality > SUBSAMPLED_UP_TO => Sampling::Full,
-                _ if matches!(content, Content::Coloured { .. } | Content::Lights { are_coloured: true }) => {
-                    Sampling::Full
-                }
+                _ if matches!(content, Content::Coloured | Content::Lights { are_coloured: true }) => Sampling::Full,
                 _ => Sampling::Halved,
             };
             let quality = if content.has_own_scale(colours) {
@@ -208,7 +206,7 @@ impl Encoder for Avif {
             let options = EncodeOptions { quality, ..*options };
             let content = match content {
                 Content::Photograph => av1::Content::Natural,
-                Content::Drawing { .. } | Content::Coloured { .. } => av1::Content::Drawing,
+                Content::Drawing { .. } | Content::Coloured => av1::Content::Drawing,
                 Content::Lights { .. } => av1::Content::Lights,
             };
             let source = match content {

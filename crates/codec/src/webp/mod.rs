@@ -11,6 +11,7 @@ mod encode;
 mod frames;
 mod full;
 mod large;
+mod libwebp;
 mod lossless;
 mod lossy;
 mod mask;

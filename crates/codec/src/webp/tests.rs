@@ -2,7 +2,7 @@
 
 use libwebp_sys::WebPConfig;
 
-use super::encode::{Pixels, encode_with_libwebp};
+use super::libwebp::{Pixels, encode_with_libwebp};
 use super::{WebP, container};
 use crate::{
     Area, Budget, Cancellation, Channels, DecodeOptions, Decoded, Decoder, EncodeOptions, Encoder, Error, Raster,

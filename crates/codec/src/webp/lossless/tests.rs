@@ -6,7 +6,7 @@ use image_origin_vp8::DecodeError;
 use image_origin_vp8::lossless::{DecodeOptions, Header, Picture, decode, decode_rows};
 
 use super::super::container::{Picture as Found, file_of};
-use super::super::encode::{Pixels, encode_with_libwebp};
+use super::super::libwebp::{Pixels, encode_with_libwebp};
 use crate::{Area, Budget, Cancellation, Channels, DecodeOptions as Options, Flaw, MISSING};
 
 type Pixel = [u8; 4];
