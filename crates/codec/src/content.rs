@@ -1,6 +1,7 @@
 //! Cheap features of a picture's content: what distinguishes drawings, screenshots and text from photographs.
 
 use super::{Channels, Raster, Samples};
+use image_origin_kernel::{Kernel, dispatch};
 
 /// How often pixels repeat their neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,52 +127,131 @@ impl Halving {
         (self.edges + steps) / squares * (self.flat as f32 / squares).powi(3)
     }
 
-    /// Adds the squares of two rows of pixels.
-    fn add<const N: usize>(&mut self, upper: &[[u8; N]], lower: &[[u8; N]]) {
-        let mut left: Option<Square> = None;
-        for (upper, lower) in upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0) {
-            let square = Square::new([&upper[0], &upper[1], &lower[0], &lower[1]]);
-            self.squares += 1;
-            self.flat += u32::from(square.lost < FLAT);
-            self.lost += square.lost;
-            self.edges += if square.lost > EDGE { square.lost } else { 0.0 };
-            self.steps += left.map_or(0.0, |left| left.lost_to(&square));
-            let [blue, red] = square.mean;
-            self.sums = [self.sums[0] + blue, self.sums[1] + red];
-            self.powers += blue * blue + red * red;
-            left = Some(square);
+    /// Adds what was summed up of so many squares.
+    fn add(&mut self, squares: usize, sums: &Sums) {
+        let sum = |values: &[f32; LANES]| values.iter().sum::<f32>();
+        self.squares += squares as u32;
+        self.flat += sums.flat.iter().sum::<u32>();
+        self.lost += sum(&sums.lost);
+        self.edges += sum(&sums.edges);
+        self.steps += sum(&sums.steps);
+        self.sums = [self.sums[0] + sum(&sums.means[0]), self.sums[1] + sum(&sums.means[1])];
+        self.powers += sum(&sums.powers);
+    }
+}
+
+/// The number of squares that are looked at together, so that the compiler makes vectors of them.
+const LANES: usize = 16;
+
+/// Consecutive squares, behind the one on the left of them.
+struct Squares {
+    /// The mean of each chroma value.
+    means: [[f32; LANES + 1]; 2],
+    /// The squared difference of chroma from its mean, as a mean of the four pixels.
+    lost: [f32; LANES + 1],
+}
+
+impl Squares {
+    /// Squares that are all alike, as is what would be lost of steps between them.
+    fn alike<const N: usize>(pixel: &[u8; N]) -> Self {
+        Self { means: chroma(pixel).map(|mean| [mean; LANES + 1]), lost: [0.0; LANES + 1] }
+    }
+
+    /// Goes on to the next squares.
+    #[inline(always)]
+    fn read<const N: usize>(&mut self, upper: &[[u8; N]; 2 * LANES], lower: &[[u8; N]; 2 * LANES]) {
+        for values in self.means.iter_mut().chain([&mut self.lost]) {
+            values[0] = values[LANES];
+        }
+        let chromas = [chroma_of(upper), chroma_of(lower)];
+        self.lost[1..].fill(0.0);
+        for (plane, means) in self.means.iter_mut().enumerate() {
+            let [upper, lower] = [&chromas[0][plane], &chromas[1][plane]];
+            for i in 0..LANES {
+                let pixels = [upper[2 * i], upper[2 * i + 1], lower[2 * i], lower[2 * i + 1]];
+                let mean = (pixels[0] + pixels[1] + pixels[2] + pixels[3]) / 4.0;
+                let [a, b, c, d] = pixels.map(|value| (value - mean) * (value - mean));
+                means[i + 1] = mean;
+                self.lost[i + 1] += (a + b + c + d) / 4.0;
+            }
         }
     }
 }
 
-/// The chroma of four pixels.
-#[derive(Clone, Copy)]
-struct Square {
-    mean: [f32; 2],
-    /// The squared difference from the mean, as a mean of the pixels.
-    lost: f32,
+/// The chroma of some pixels.
+#[inline(always)]
+fn chroma_of<const N: usize>(pixels: &[[u8; N]; 2 * LANES]) -> [[f32; 2 * LANES]; 2] {
+    let mut values = [[0.0; 2 * LANES]; 2];
+    for (i, pixel) in pixels.iter().enumerate() {
+        [values[0][i], values[1][i]] = chroma(pixel);
+    }
+    values
 }
 
-impl Square {
-    fn new<const N: usize>(pixels: [&[u8; N]; 4]) -> Self {
-        if pixels.iter().all(|pixel| *pixel == pixels[0]) {
-            return Self { mean: chroma(pixels[0]), lost: 0.0 };
-        }
-        let chroma = pixels.map(chroma);
-        let mean = [0, 1].map(|plane| chroma.iter().map(|chroma| chroma[plane]).sum::<f32>() / 4.0);
-        let of = |plane: usize| chroma.iter().map(|chroma| (chroma[plane] - mean[plane]).powi(2)).sum::<f32>() / 4.0;
-        Self { mean, lost: of(0) + of(1) }
-    }
+/// The sums of each lane.
+#[derive(Default)]
+struct Sums {
+    flat: [u32; LANES],
+    lost: [f32; LANES],
+    edges: [f32; LANES],
+    steps: [f32; LANES],
+    means: [[f32; LANES]; 2],
+    powers: [f32; LANES],
+}
 
-    /// What is lost of the step to the square beside this one, if that is an edge.
-    fn lost_to(&self, other: &Self) -> f32 {
-        let step = (self.mean[0] - other.mean[0]).powi(2) + (self.mean[1] - other.mean[1]).powi(2);
-        let is_edge = step > EDGE * 2.0 * LOST_OF_STEP && step > STEP * self.lost.max(other.lost);
-        if is_edge { step / LOST_OF_STEP } else { 0.0 }
+impl Sums {
+    #[inline(always)]
+    fn add(&mut self, squares: &Squares, count: usize) {
+        let Squares { means: [blues, reds], lost } = squares;
+        for i in 0..count {
+            let (blue, red, own) = (blues[i + 1], reds[i + 1], lost[i + 1]);
+            self.flat[i] += u32::from(own < FLAT);
+            self.lost[i] += own;
+            self.edges[i] += if own > EDGE { own } else { 0.0 };
+            let step = (blue - blues[i]).powi(2) + (red - reds[i]).powi(2);
+            let is_edge = step > EDGE * 2.0 * LOST_OF_STEP && step > STEP * own.max(lost[i]);
+            self.steps[i] += if is_edge { step / LOST_OF_STEP } else { 0.0 };
+            self.means[0][i] += blue;
+            self.means[1][i] += red;
+            self.powers[i] += blue * blue + red * red;
+        }
+    }
+}
+
+/// Two rows of pixels.
+struct Rows<'h, 'p, const N: usize> {
+    halving: &'h mut Halving,
+    upper: &'p [[u8; N]],
+    lower: &'p [[u8; N]],
+}
+
+impl<const N: usize> Kernel for Rows<'_, '_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let [upper, lower] = [self.upper, self.lower];
+        let count = upper.len() / 2;
+        let Some(first) = upper.first().filter(|_| count > 0) else { return };
+        let (mut squares, mut sums) = (Squares::alike(first), Sums::default());
+        let ((whole, rest), (whole_below, rest_below)) = (upper.as_chunks(), lower.as_chunks());
+        for (upper, lower) in whole.iter().zip(whole_below) {
+            squares.read(upper, lower);
+            sums.add(&squares, LANES);
+        }
+        let [upper, lower] = [rest, rest_below].map(|row| {
+            let mut pixels = [[0; N]; 2 * LANES];
+            pixels[..row.len()].copy_from_slice(row);
+            pixels
+        });
+        squares.read(&upper, &lower);
+        sums.add(&squares, rest.len() / 2);
+        self.halving.add(count, &sums);
     }
 }
 
 /// Chroma of ITU-R BT.601, around 0.
+#[inline(always)]
 fn chroma<const N: usize>(pixel: &[u8; N]) -> [f32; 2] {
     let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
     [-0.169 * red - 0.331 * green + 0.5 * blue, 0.5 * red - 0.419 * green - 0.081 * blue]
@@ -192,7 +272,7 @@ fn halving_of<const N: usize>(pixels: &[[u8; N]], width: usize) -> Halving {
     let mut all = Halving::default();
     for rows in pixels.chunks_exact(2 * width).step_by(step) {
         let (upper, lower) = rows.split_at(width);
-        all.add(upper, lower);
+        dispatch(Rows { halving: &mut all, upper, lower });
     }
     all
 }
