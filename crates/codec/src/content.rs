@@ -355,8 +355,7 @@ const MOST_FINE: f32 = 1.4;
 pub(super) fn fineness(raster: &Raster) -> f32 {
     let Repetition { visible, fresh } = repetition(raster);
     let halving = halving(raster);
-    let mut ground = Ground { counts: [0; 256], squares: 0, soft: 0 };
-    read_squares::<4>(raster, |square| ground.add(square));
+    let ground = Ground::of(raster);
     let fresh = (fresh as f32 / visible.max(1) as f32 / FINEST).min(1.0);
     let edges = (1.0 + halving.edges / halving.squares.max(1) as f32).ln();
     let fine = fresh + WITH_GROUND + WITHOUT_GROUND * (1.0 - ground.share()) - OF_CHROMA * edges;
@@ -370,9 +369,7 @@ const SOFT: std::ops::Range<u8> = 3..32;
 /// reduced: at least a quarter of the pixels have the same brightness, and at most a quarter of the squares of 4 by 4 pixels that
 /// are not flat are soft. NOTES.md of this crate has the measurements.
 fn has_ground(raster: &Raster) -> bool {
-    let mut ground = Ground { counts: [0; 256], squares: 0, soft: 0 };
-    read_squares::<4>(raster, |square| ground.add(square));
-    ground.is_drawn()
+    Ground::of(raster).is_drawn()
 }
 
 /// How often each brightness occurs, and how many squares are neither flat nor have an edge.
@@ -384,6 +381,12 @@ struct Ground {
 }
 
 impl Ground {
+    fn of(raster: &Raster) -> Self {
+        let mut ground = Self { counts: [0; 256], squares: 0, soft: 0 };
+        read_squares::<4>(raster, |square| ground.add(square));
+        ground
+    }
+
     fn add(&mut self, square: &[[u8; 4]; 4]) {
         let samples = square.as_flattened();
         let (low, high) = range(samples);
@@ -394,15 +397,18 @@ impl Ground {
         }
     }
 
-    /// The share of the pixels with the brightness that occurs most often.
+    /// The number of pixels with the brightness that occurs most often.
+    fn most(&self) -> u32 {
+        self.counts.iter().max().map_or(0, |count| *count)
+    }
+
+    /// Their share.
     fn share(&self) -> f32 {
-        let most = self.counts.iter().max().map_or(0, |count| *count);
-        most as f32 / self.counts.iter().sum::<u32>().max(1) as f32
+        self.most() as f32 / self.counts.iter().sum::<u32>().max(1) as f32
     }
 
     fn is_drawn(&self) -> bool {
-        let most = self.counts.iter().max().map_or(0, |count| *count);
-        self.squares > 0 && most * 4 >= self.counts.iter().sum() && self.soft * 4 <= self.squares
+        self.squares > 0 && self.most() * 4 >= self.counts.iter().sum() && self.soft * 4 <= self.squares
     }
 }
 

@@ -161,9 +161,13 @@ fn luma_and_chroma(raster: &Raster, cell: Cell, size: usize) -> Result<Vec<Vec<u
     Ok(planes.into())
 }
 
+fn luma(pixel: [i32; 3]) -> u8 {
+    ((exact_luma(&pixel) + (1 << 15)) >> 16) as u8
+}
+
 /// ITU-R BT.601 luma as in JFIF, with 16 fractional bits.
-fn luma([r, g, b]: [i32; 3]) -> u8 {
-    ((19_595 * r + 38_470 * g + 7_471 * b + (1 << 15)) >> 16) as u8
+pub(super) fn exact_luma([r, g, b]: &[i32; 3]) -> i32 {
+    19_595 * r + 38_470 * g + 7_471 * b
 }
 
 /// Both chroma values of the mean of some pixels, from 0 on, with so many fractional bits.

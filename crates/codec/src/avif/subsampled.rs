@@ -3,7 +3,7 @@
 //! Interpolation blurs chroma, which is sharpened beforehand. What is still lost of it changes the brightness of saturated
 //! edges, which luma makes up for.
 
-use super::source::{Cell, chroma, colour, pixels};
+use super::source::{Cell, chroma, colour, exact_luma, pixels};
 use crate::{Channels, Error, Raster, Samples};
 
 /// The fractional bits of chroma before rounding.
@@ -120,8 +120,8 @@ fn means(samples: &[u8], width: usize) -> Vec<i16> {
 /// The mean luma of some pixels, with [`FRACTION`] fractional bits.
 fn mean_of_luma<'p>(pixels: impl Iterator<Item = &'p [i32; 3]>) -> i16 {
     let (mut sum, mut count) = (0, 0);
-    for [red, green, blue] in pixels {
-        sum += 19_595 * red + 38_470 * green + 7_471 * blue;
+    for pixel in pixels {
+        sum += exact_luma(pixel);
         count += 1;
     }
     ((sum / count) >> (16 - FRACTION)) as i16
