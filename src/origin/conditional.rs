@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 /// The version of the image pipeline. It is incremented whenever the same original and query would yield different
 /// bytes, so that caches do not keep outdated ones.
-const ENGINE: u32 = 10;
+const ENGINE: u32 = 11;
 
 /// The strong entity tag of a response: the source's entity tag, followed by a digest of the variant.
 ///

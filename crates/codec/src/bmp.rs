@@ -308,7 +308,7 @@ impl<'a> Bitmap<'a> {
         };
         let raster = raster.ok_or_else(|| damaged("a side is zero"))?;
         let area = window.covered_by(&raster, factor);
-        Ok(Decoded { raster, area, icc: self.icc.map(<[u8]>::to_vec), flaw })
+        Ok(Decoded { raster, area, blur: shrink::blur(factor), icc: self.icc.map(<[u8]>::to_vec), flaw })
     }
 
     /// Whether alpha is meaningful. If it is zero everywhere, it is ignored and the picture is opaque, as in browsers.

@@ -80,7 +80,7 @@ impl Decoder for Jpeg {
         let raster = Raster::new(image.width as u32, image.height as u32, channels, Samples::U8(image.pixels))
             .ok_or(DecodeError::Damaged("the pixels do not fill the picture"))?;
         let icc = container::icc_profile(bytes, Format::Jpeg, need.cancellation)?.map(std::borrow::Cow::into_owned);
-        Ok(Decoded { raster, area, icc, flaw: flaw(&image.warnings) })
+        Ok(Decoded { raster, area, blur: image.blur, icc, flaw: flaw(&image.warnings) })
     }
 
     fn decode_planes(
@@ -109,7 +109,7 @@ fn plane(plane: jpeg::Plane) -> Option<Plane> {
         height: plane.height as f64 * down,
     };
     let raster = Raster::new(plane.width as u32, plane.height as u32, Channels::L, Samples::U8(plane.samples))?;
-    Some(Plane { raster, area })
+    Some(Plane { raster, area, blur: plane.blur })
 }
 
 /// The region and the memory limit of a decode.

@@ -203,6 +203,9 @@ pub struct Decoded {
     /// The area of the stored picture that `raster` covers. It may exceed the right and bottom edges of the picture by
     /// less than one pixel of the raster.
     pub area: Area,
+    /// How much of the picture a pixel of the raster is a mean of: the variance of the weights in each direction, in squares
+    /// of the raster's pixels. 0 if pixels are as they were stored, at most 1/12.
+    pub blur: f64,
     /// The colour space as an ICC profile: the embedded one, or one that was generated from the file's colour
     /// description. `None` for sRGB, and for inks without a profile.
     pub icc: Option<Vec<u8>>,
@@ -214,7 +217,7 @@ impl Decoded {
     /// A complete picture without defects.
     pub fn whole(raster: Raster, icc: Option<Vec<u8>>) -> Self {
         let area = Area::whole(raster.width(), raster.height());
-        Self { raster, area, icc, flaw: None }
+        Self { raster, area, blur: 0.0, icc, flaw: None }
     }
 }
 
@@ -227,6 +230,8 @@ pub struct Plane {
     /// The area of the stored picture that the samples cover; it may exceed the edges of the picture like that of
     /// [`Decoded`].
     pub area: Area,
+    /// As that of [`Decoded`].
+    pub blur: f64,
 }
 
 /// Interpolates a table of values by quality on JPEG's scale. Qualities are in ascending order.

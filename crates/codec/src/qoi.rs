@@ -61,7 +61,8 @@ impl Decoder for Qoi {
         }
         let (raster, side) = (shrink.finish().ok_or_else(|| damaged("a side is zero"))?, factor as f64);
         let (width, height) = (f64::from(raster.width()) * side, f64::from(raster.height()) * side);
-        Ok(Decoded { raster, area: Area { x: 0.0, y: 0.0, width, height }, icc: None, flaw: None })
+        let area = Area { x: 0.0, y: 0.0, width, height };
+        Ok(Decoded { raster, area, blur: shrink::blur(factor), icc: None, flaw: None })
     }
 }
 

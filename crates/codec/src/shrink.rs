@@ -15,6 +15,12 @@ pub(super) fn factor(scale: f64) -> usize {
     ((0.5 / scale) as usize).clamp(1, LONGEST)
 }
 
+/// The [`blur`](super::Decoded::blur) of means of so many pixels in a row: the variance of a uniform distribution over
+/// `factor` points that span a pixel.
+pub(super) fn blur(factor: usize) -> f64 {
+    (1.0 - (factor as f64).powi(-2)) / 12.0
+}
+
 /// The whole pixels of a picture that are needed; at least one.
 pub(super) struct Window {
     pub(super) left: u32,
@@ -315,6 +321,15 @@ mod tests {
         padded.push(&[1, 2, 3, 0, 3, 4, 5, 255, 7, 8, 9, 99]);
         let padded = padded.finish().unwrap();
         assert_eq!((padded.channels(), padded.samples().as_bytes()), (Channels::Rgb, [2, 3, 4, 7, 8, 9].as_slice()));
+    }
+
+    #[test]
+    fn blur_is_the_variance_of_points_that_are_averaged() {
+        for factor in [1, 2, 3, 8, 127] {
+            let points = (0..factor).map(|i| (i as f64 + 0.5) / factor as f64 - 0.5);
+            let variance = points.map(|point| point * point).sum::<f64>() / factor as f64;
+            assert!((blur(factor) - variance).abs() < 1e-12, "{factor}");
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Decoder for Svg {
         let raster = Raster::new(width, height, Channels::Rgba, Samples::U8(samples));
         let raster = raster.ok_or(Error::Internal("a drawing has other pixels than its size needs"))?;
         let flaw = (complexity.has_text && !has_fonts).then_some(Flaw::TextMissing);
-        Ok(Decoded { raster, area, icc: None, flaw })
+        Ok(Decoded { raster, area, blur: 0.0, icc: None, flaw })
     }
 }
 

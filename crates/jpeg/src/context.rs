@@ -35,7 +35,8 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions<'_>) -> Result<Image,
     let mut output = Pixels::new(&layout, converter, options.upsampling);
     let warnings = job.run(&layout, &mut output)?;
     let pixels = output.into_samples();
-    Ok(Image { width: layout.width, height: layout.height, area: layout.area, format, pixels, warnings })
+    let blur = layout.components.first().map_or(0.0, |luma| layout.blur(luma));
+    Ok(Image { width: layout.width, height: layout.height, area: layout.area, blur, format, pixels, warnings })
 }
 
 /// Decodes luma and chroma; see [`decode_planes`](super::decode_planes).
@@ -54,6 +55,7 @@ pub(super) fn decode_planes(bytes: &[u8], options: &DecodeOptions<'_>) -> Result
         height: component.height,
         origin: (layout.area.x, layout.area.y),
         pixels_of_sample: layout.pixels_of_sample(component),
+        blur: layout.blur(component),
         samples,
     });
     Ok(Some(Planes { planes: planes.collect(), warnings }))

@@ -113,6 +113,15 @@ impl Layout {
         (pixels(self.max.0, component.h), pixels(self.max.1, component.v))
     }
 
+    /// The [`blur`](super::Plane::blur) of a component. A mean of n points of a block has a variance of (n^2 - 1) / 12, in squares
+    /// of their distance, and the reduced transforms attenuate half as much in decibels, which to low frequencies is half of
+    /// the variance.
+    pub(super) fn blur(&self, component: &ComponentLayout) -> f64 {
+        let of_mean = (1.0 - (component.size as f64 / BLOCK as f64).powi(2)) / 12.0;
+        let is_mean = component.size == 1 || component.size == 2 && self.reduction() == Reduction::Mean;
+        if is_mean { of_mean } else { of_mean / 2.0 }
+    }
+
     /// The reduction to 2x2 samples, which is the same for all components.
     pub(super) const fn reduction(&self) -> Reduction {
         if self.scale == 1 { Reduction::Mean } else { Reduction::LowPass }

@@ -309,7 +309,7 @@ impl PixelFormat {
 }
 
 /// A decoded picture, or the requested region of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Image {
     /// The width of `pixels`.
@@ -318,6 +318,8 @@ pub struct Image {
     pub height: usize,
     /// The area that `pixels` covers, in full-size pixels of the picture: the region extended to whole MCUs.
     pub area: Rect,
+    /// The [`blur`](Plane::blur) of luma, or of all components of a picture without it.
+    pub blur: f64,
     /// The pixel format.
     pub format: PixelFormat,
     /// The pixels in contiguous rows.
@@ -348,6 +350,9 @@ pub struct Plane {
     pub origin: (u32, u32),
     /// The number of full-size pixels per sample, horizontally and vertically.
     pub pixels_of_sample: (f64, f64),
+    /// How much of the picture a sample is a mean of: the variance of the weights in each direction, in squares of the distance
+    /// between samples. 0 at full resolution, at most 1/12.
+    pub blur: f64,
     /// The samples in contiguous rows.
     pub samples: Vec<u8>,
 }

@@ -432,7 +432,7 @@ mod tests {
     fn conversion(raster: &Raster, icc: Option<&ColorProfile>, asked: Colorspace) -> Conversion {
         let icc = icc.map(|profile| profile.encode().unwrap());
         let area = Area::whole(raster.width(), raster.height());
-        Conversion::new(&Decoded { raster: raster.clone(), area, icc, flaw: None }, asked)
+        Conversion::new(&Decoded { raster: raster.clone(), area, blur: 0.0, icc, flaw: None }, asked)
     }
 
     fn in_srgb(raster: Raster, icc: Option<&ColorProfile>) -> Raster {
@@ -474,7 +474,8 @@ mod tests {
         assert_eq!(in_srgb(grey.clone(), Some(&p3)), grey);
         assert_eq!(in_srgb(raster(Channels::Cmyk, vec![0u8; 4]), Some(&p3)).samples().as_bytes(), [255; 3]);
         let area = Area::whole(3, 1);
-        let broken = Decoded { raster: grey.clone(), area, icc: Some(b"not a profile".to_vec()), flaw: None };
+        let broken =
+            Decoded { raster: grey.clone(), area, blur: 0.0, icc: Some(b"not a profile".to_vec()), flaw: None };
         assert_eq!(Conversion::new(&broken, Colorspace::DisplayP3).apply(grey.clone()), grey);
     }
 

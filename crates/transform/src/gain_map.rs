@@ -110,7 +110,7 @@ fn add(
         return Ok(None);
     }
     let (field, area) = (field.in_raster(&decoded.raster, decoded.area), area.in_raster(&decoded.raster, decoded.area));
-    let resized = resize::resize(decoded.raster, field, area, size.0, size.1, budget)?;
+    let resized = resize::resize_decoded(decoded.raster, (field, area), decoded.blur, size, budget)?;
     budget.check_memory(resized.oriented_memory(plan.orientation))?;
     let upright = with_samples(resized.oriented(plan.orientation), map);
     let encoder = codec::encoder(Format::Jpeg).ok_or(codec::Error::Internal("JPEG has no encoder"))?;

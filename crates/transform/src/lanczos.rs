@@ -4,6 +4,9 @@
 //! to the eight rows: vector lanes are columns first and rows then, so there are no horizontal sums, no rounding between the
 //! directions, and the working set fits into the innermost cache. Beyond an edge the outermost sample is repeated. See
 //! Turkowski, "Filters for Common Resampling Tasks", Graphics Gems I, 1990.
+//!
+//! A decoder that gave means of pixels has blurred the picture. Their inverse, as a filter of three taps with the negative of their
+//! variance, is part of the weights, so that the result is what the stored pixels would have given.
 
 use std::f64::consts::PI;
 
@@ -36,15 +39,22 @@ impl Levels {
 }
 
 /// Resizes the part `area` of a raster, in its own pixels, to `width` by `height`, and converts its levels, which are those
-/// of 8 bits. Channels are independent. Samples outside of `field`, which has integer coordinates, are not used.
-pub(super) fn resize(raster: &Raster, field: Area, area: Area, width: u32, height: u32, levels: Levels) -> Raster {
+/// of 8 bits. Channels are independent. Samples outside of `field`, which has integer coordinates, are not used. `blur` is that of
+/// [`Decoded`](image_origin_codec::Decoded).
+pub(super) fn resize(
+    raster: &Raster,
+    (field, area): (Area, Area),
+    blur: f64,
+    (width, height): (u32, u32),
+    levels: Levels,
+) -> Raster {
     let part = Part {
         channels: raster.channels(),
         stride: raster.width() as usize * raster.channels().count(),
         field,
         levels,
-        columns: Weights::new(area.x - field.x, area.width, field.width as usize, width as usize),
-        rows: Weights::new(area.y - field.y, area.height, field.height as usize, height as usize),
+        columns: Weights::new((area.x - field.x, area.width), field.width as usize, width as usize, blur),
+        rows: Weights::new((area.y - field.y, area.height), field.height as usize, height as usize, blur),
     };
     let samples = match raster.samples() {
         Samples::U8(samples) => Samples::U8(part.resized(samples)),
@@ -119,7 +129,7 @@ pub(super) fn with_levels(mut plane: Raster, levels: Levels) -> Raster {
 /// The maximum memory of [`resize`] in bytes besides its source and its result: intermediate columns, and weights.
 pub(super) fn memory(raster: &Raster, area: Area, (width, height): (u32, u32)) -> u64 {
     let scale = |length: f64, side: u32| (length / f64::from(side)).max(1.0);
-    let taps = |available: u32, scale: f64| ((2.0 * LOBES * scale) as u64 + 2).min(available.into());
+    let taps = |available: u32, scale: f64| ((2.0 * LOBES * scale) as u64 + 4).min(available.into());
     let (across, down) = (scale(area.width, width), scale(area.height, height));
     let (channels, lanes) = (raster.channels().count() as u64, LANES as u64);
     let columns = (u64::from(raster.width()) * channels + COLUMNS as u64) * lanes;
@@ -140,22 +150,28 @@ struct Weights {
 }
 
 impl Weights {
-    /// Weights for `count` samples that divide `length` samples from `start` on, in a source with `available` samples.
-    fn new(start: f64, length: f64, available: usize, count: usize) -> Self {
+    /// Weights for `count` samples that divide `length` samples from `start` on, in a source with `available` samples and this
+    /// blur.
+    fn new((start, length): (f64, f64), available: usize, count: usize, blur: f64) -> Self {
         let scale = length / count as f64;
         // The filter is stretched to pass only frequencies that the output can represent.
         let stretch = scale.max(1.0);
         // So many samples lie within the lobes, among one more from the first that may.
         let within = (2.0 * LOBES * stretch).ceil() as usize;
-        let taps = within.min(available);
+        // The inverse of the blur reaches one sample further on each side.
+        let beside = usize::from(blur > 0.0);
+        let taps = (within + 2 * beside).min(available);
         let last = available as i64 - 1;
         let sines = Sines::new(stretch, within + 1);
         let (mut starts, mut values) = (Vec::with_capacity(count), vec![0.0; count * taps]);
-        let mut weights = vec![0.0; within + 1];
+        let mut weights = vec![0.0; within + 1 + 2 * beside];
         for (i, values) in values.chunks_exact_mut(taps).enumerate() {
             let centre = start + (i as f64 + 0.5) * scale;
             let first = (centre - LOBES * stretch).floor() as i64;
-            sines.lanczos((first as f64 + 0.5 - centre) / stretch, |k, weight| weights[k] = weight);
+            weights.fill(0.0);
+            sines.lanczos((first as f64 + 0.5 - centre) / stretch, |k, weight| weights[k + beside] = weight);
+            let first = first - beside as i64;
+            sharpen(&mut weights, blur / 2.0);
             let from = (first + i64::from(weights[0] == 0.0)).clamp(0, (available - taps) as i64);
             for (x, weight) in (first..).zip(&weights) {
                 // Behind the others there is none but what rounding makes of 0.
@@ -183,6 +199,16 @@ impl Weights {
     /// Iterates over the output samples: the first source sample and the weights.
     fn iter(&self) -> impl Iterator<Item = (usize, &[f32])> {
         self.starts.iter().copied().zip(self.values.chunks_exact(self.taps))
+    }
+}
+
+/// Adds what a filter of the taps `-tap`, `1 + 2 * tap` and `-tap` adds to weights of which the first and the last are 0.
+fn sharpen(weights: &mut [f64], tap: f64) {
+    let mut before = 0.0;
+    for i in 0..weights.len() {
+        let (own, after) = (weights[i], weights.get(i + 1).copied().unwrap_or(0.0));
+        weights[i] += tap * (2.0 * own - before - after);
+        before = own;
     }
 }
 
@@ -363,7 +389,7 @@ mod tests {
             [(whole, 30, 23), (whole, 7, 11), (whole, 1, 1), (whole, 100, 60), (inner, 33, 9), (outer, 31, 24)]
         {
             for levels in [Levels::SAME, Levels { scale: 0.75, offset: 16.0 }] {
-                let out = resize(&plane, whole, area, width, height, levels);
+                let out = resize(&plane, (whole, area), 0.0, (width, height), levels);
                 for (got, expected) in out.samples().as_bytes().iter().zip(by_definition(&plane, area, width, height)) {
                     let expected = expected * f64::from(levels.scale) + f64::from(levels.offset);
                     let is_near = (f64::from(*got) - expected).abs() < 0.51;
@@ -377,7 +403,7 @@ mod tests {
     fn samples_outside_the_field_are_not_looked_at() {
         let half = plane(20, (0..400).map(|i| if i % 20 < 10 { 0 } else { 200 }).collect());
         let right = Area { x: 10.0, y: 0.0, width: 10.0, height: 20.0 };
-        assert_eq!(resize(&half, right, right, 3, 5, Levels::SAME).samples(), &Samples::U8(vec![200; 15]));
+        assert_eq!(resize(&half, (right, right), 0.0, (3, 5), Levels::SAME).samples(), &Samples::U8(vec![200; 15]));
     }
 
     #[test]
@@ -394,11 +420,12 @@ mod tests {
             let field = Area { x: 2.0, y: 1.0, width: 30.0, height: 20.0 };
             let area = Area { x: 2.5, y: 3.25, width: 25.0, height: 15.5 };
             for (width, height) in [(11, 9), (1, 40), (64, 3)] {
-                let out = resize(&raster, field, area, width, height, Levels::SAME);
+                let out = resize(&raster, (field, area), 0.0, (width, height), Levels::SAME);
                 for channel in 0..count {
                     let of_channel =
                         |samples: &[u8]| samples.iter().skip(channel).step_by(count).copied().collect::<Vec<_>>();
-                    let alone = resize(&plane(33, of_channel(&samples)), field, area, width, height, Levels::SAME);
+                    let alone =
+                        resize(&plane(33, of_channel(&samples)), (field, area), 0.0, (width, height), Levels::SAME);
                     let together = of_channel(out.samples().as_bytes());
                     assert_eq!(together, alone.samples().as_bytes(), "{channels:?} {width}x{height}");
                 }
@@ -406,9 +433,38 @@ mod tests {
         }
     }
 
+    /// Chirps up to a wave in 3.3 pixels of the result, of which means are resized to half of their number.
+    #[test]
+    fn what_means_of_pixels_have_lost_is_restored() {
+        let (width, height) = (960, 240);
+        for side in [2, 4, 8] {
+            let chirp = |at: u32, length: u32| (0.15 * PI * f64::from(at * at) / f64::from(side * length)).sin();
+            let wave = |x, y| 128.0 + 60.0 * chirp(x, width) + 60.0 * chirp(y, height);
+            let full = plane(width, (0..width * height).map(|i| wave(i % width, i / width).round() as u8).collect());
+            let mean = |i: u32| {
+                let (left, top) = (i % (width / side) * side, i / (width / side) * side);
+                let square = (0..side * side).map(|k| wave(left + k % side, top + k / side));
+                (square.sum::<f64>() / f64::from(side * side)).round() as u8
+            };
+            let means = plane(width / side, (0..width * height / side / side).map(mean).collect());
+            let resized = |raster: &Raster, blur| {
+                let whole = Area::whole(raster.width(), raster.height());
+                let out = resize(raster, (whole, whole), blur, (width / side / 2, height / side / 2), Levels::SAME);
+                out.samples().as_bytes().to_vec()
+            };
+            let expected = resized(&full, 0.0);
+            let error = |blur| {
+                let pairs = resized(&means, blur).into_iter().zip(&expected);
+                pairs.map(|(a, b)| (f64::from(a) - f64::from(*b)).powi(2)).sum::<f64>()
+            };
+            let errors = [error(0.0), error((1.0 - f64::from(side).powi(-2)) / 12.0)];
+            assert!(errors[1] < 0.2 * errors[0], "{side}: {errors:?}");
+        }
+    }
+
     #[test]
     fn a_single_sample_fills_any_size() {
-        let out = resize(&plane(1, vec![77]), Area::whole(1, 1), Area::whole(1, 1), 9, 17, Levels::SAME);
+        let out = resize(&plane(1, vec![77]), (Area::whole(1, 1), Area::whole(1, 1)), 0.0, (9, 17), Levels::SAME);
         assert_eq!(out.samples(), &Samples::U8(vec![77; 9 * 17]));
     }
 }

@@ -160,13 +160,13 @@ impl Picture<'_> {
         let below = below.and_then(|color| conversion.source_color(color, colour::is_grey(&self.decoded.raster)));
         let (field, area) = (self.in_raster(self.plan.field), self.in_raster(self.plan.area));
         let (width, height) = self.plan.stored_size();
-        let Self { plan: Plan { orientation, tilt, .. }, decoded: Decoded { raster, .. }, budget, .. } = self;
+        let Self { plan: Plan { orientation, tilt, .. }, decoded: Decoded { raster, blur, .. }, budget, .. } = self;
         let raster = match below {
             Some(color) => colour::flattened(raster, color),
             None => raster,
         };
         let upright = |raster| {
-            let resized = resize::resize(raster, field, area, width, height, budget)?;
+            let resized = resize::resize_decoded(raster, (field, area), blur, (width, height), budget)?;
             budget.check_memory(resized.oriented_memory(orientation))?;
             Ok::<_, codec::Error>(resized.oriented(orientation))
         };

@@ -203,7 +203,7 @@ fn memory(planes: &[Plane; 3], plan: &Plan, forms: &[Form]) -> u64 {
     let Chroma { size: half, area: chroma } = Chroma::new(plan);
     let [luma, blue, red] = planes;
     let (mut held, mut working) = (0, 0);
-    for (Plane { raster, area: covered }, area, (width, height)) in
+    for (Plane { raster, area: covered, .. }, area, (width, height)) in
         [(luma, plan.area, size), (blue, chroma, half), (red, chroma, half)]
     {
         let area = area.in_raster(raster, *covered);
@@ -276,13 +276,13 @@ fn resized([luma, blue, red]: [Cow<'_, Plane>; 3], plan: &Plan, form: Form) -> R
     let (width, height) = plan.stored_size();
     let [of_luma, of_chroma] = levels(form.range);
     let resize = |plane: Cow<'_, Plane>, area: Area, width, height, levels| {
-        let Plane { raster, area: covered } = &*plane;
+        let Plane { raster, area: covered, blur } = &*plane;
         let [field, area] = [plan.field, area].map(|area| area.in_raster(raster, *covered));
         let resized = if is_whole(area, raster, width, height) {
             lanczos::with_levels(plane.into_owned().raster, levels)
         } else {
             let field = whole_pixels(field, raster.width(), raster.height());
-            lanczos::resize(raster, field, area, width, height, levels)
+            lanczos::resize(raster, (field, area), *blur, (width, height), levels)
         };
         resized.oriented(plan.orientation)
     };

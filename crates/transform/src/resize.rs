@@ -19,11 +19,25 @@ use super::lanczos::{self, Levels};
 /// # Errors
 /// [`codec::Error::TooLarge`] before anything is allocated.
 pub fn resize(
-    mut source: Raster,
+    source: Raster,
     field: Area,
     area: Area,
     width: u32,
     height: u32,
+    budget: Budget,
+) -> Result<Raster, codec::Error> {
+    resize_decoded(source, (field, area), 0.0, (width, height), budget)
+}
+
+/// [`resize`] for pixels that a decoder has blurred so much; see [`Decoded`](codec::Decoded).
+///
+/// # Errors
+/// As [`resize`].
+pub(super) fn resize_decoded(
+    mut source: Raster,
+    (field, area): (Area, Area),
+    blur: f64,
+    (width, height): (u32, u32),
     budget: Budget,
 ) -> Result<Raster, codec::Error> {
     let whole = Area::whole(source.width(), source.height());
@@ -43,7 +57,7 @@ pub fn resize(
     if premultiplied {
         change_alpha(&mut source, Alpha::Multiply);
     }
-    let mut out = convolve(&source, field, area, width, height);
+    let mut out = convolve(&source, (field, area), blur, (width, height));
     if premultiplied {
         change_alpha(&mut out, Alpha::Divide);
     }
@@ -62,12 +76,12 @@ pub(super) fn thumbnail(
     budget: Budget,
 ) -> Result<Raster, codec::Error> {
     budget.check_memory(source.bytes() + memory(source, field, width, height))?;
-    Ok(convolve(source, field, field, width, height))
+    Ok(convolve(source, (field, field), 0.0, (width, height)))
 }
 
-fn convolve(source: &Raster, field: Area, area: Area, width: u32, height: u32) -> Raster {
+fn convolve(source: &Raster, (field, area): (Area, Area), blur: f64, size: (u32, u32)) -> Raster {
     let field = whole_pixels(field, source.width(), source.height());
-    lanczos::resize(source, field, area, width, height, Levels::SAME)
+    lanczos::resize(source, (field, area), blur, size, Levels::SAME)
 }
 
 fn is_within(area: Area, whole: Area) -> bool {

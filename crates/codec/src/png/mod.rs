@@ -189,7 +189,8 @@ impl<'f> Picture<'f> {
         let square = factor as f64;
         let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
         let icc = colours(reader.info(), self.icc, is_grey(reader.info()));
-        Ok(Decoded { raster, area: Area { x: 0.0, y: 0.0, width, height }, icc, flaw })
+        let area = Area { x: 0.0, y: 0.0, width, height };
+        Ok(Decoded { raster, area, blur: shrink::blur(factor), icc, flaw })
     }
 
     /// An interlaced picture of seven passes (section 8.1). If some are missing, the pixels of earlier passes are

@@ -77,7 +77,7 @@ impl Decoder for Tiff {
         let raster = out.finish(&pixels, &window).ok_or_else(|| damaged("the rows do not fill the picture"))?;
         let area = window.covered_by(&raster, factor);
         let icc = icc.filter(|_| !pixels.is_srgb).map(Cow::into_owned);
-        Ok(Decoded { raster, area, icc, flaw })
+        Ok(Decoded { raster, area, blur: shrink::blur(factor), icc, flaw })
     }
 }
 

@@ -19,7 +19,8 @@ pub(super) fn decode(picture: &Lossless<'_>, bytes: &[u8], options: &DecodeOptio
     let side = factor as f64;
     let (width, height) = (f64::from(raster.width()) * side, f64::from(raster.height()) * side);
     let area = Area { x: 0.0, y: 0.0, width, height };
-    Ok(Decoded { raster, area, icc: icc.map(std::borrow::Cow::into_owned), flaw })
+    let icc = icc.map(std::borrow::Cow::into_owned);
+    Ok(Decoded { raster, area, blur: shrink::blur(factor), icc, flaw })
 }
 
 /// The picture, and the number of its rows that are in the stream.

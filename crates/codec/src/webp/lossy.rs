@@ -31,7 +31,8 @@ pub(super) fn decode(picture: &Lossy<'_>, bytes: &[u8], options: &DecodeOptions<
     let (width, height) = (f64::from(raster.width()) * square, f64::from(raster.height()) * square);
     let area = Area { x: 0.0, y: rows.start as f64, width, height };
     let flaw = picture.is_cut.then_some(Flaw::CutShort);
-    Ok(Decoded { raster, area, icc: icc.map(std::borrow::Cow::into_owned), flaw })
+    let icc = icc.map(std::borrow::Cow::into_owned);
+    Ok(Decoded { raster, area, blur: shrink::blur(factor), icc, flaw })
 }
 
 /// The side of the squares of pixels that become one pixel. Chroma has half the resolution, so it is even, so that

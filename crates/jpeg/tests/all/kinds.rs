@@ -290,3 +290,30 @@ fn restart_markers_confine_damage() {
     assert_eq!(image.pixels[81 * row..], whole.pixels[81 * row..]);
     assert!(image.pixels[65 * row..79 * row].iter().all(|&sample| sample == 128));
 }
+
+/// The amplitude of a wave by the distance between samples, beside that at full size: to low frequencies, a blur is a Gaussian of its
+/// variance.
+#[test]
+fn blur_is_what_low_frequencies_lose() {
+    let (width, height, wavelength) = (1024, 16, 37.3);
+    let angle = |at: f64| at * std::f64::consts::TAU / wavelength;
+    let row: Vec<u8> = (0..width).map(|x| (128.0 + 100.0 * angle(f64::from(x) + 0.5).sin()).round() as u8).collect();
+    let mut bytes = Vec::new();
+    Encoder::new(&mut bytes, 100).encode(&row.repeat(height), width as u16, height as u16, ColorType::Luma).unwrap();
+    let amplitude_and_gaussian = |scale: Scale| {
+        let image = at_scale(&bytes, scale);
+        let distance = 8.0 / scale.eighths() as f64;
+        let sample = |x: usize| (angle((x as f64 + 0.5) * distance), f64::from(image.pixels[x]) - 128.0);
+        let along = |wave: fn(f64) -> f64| {
+            (0..image.width).map(sample).map(|(angle, sample)| wave(angle) * sample).sum::<f64>() / image.width as f64
+        };
+        (along(f64::sin).hypot(along(f64::cos)), (-image.blur * angle(distance).powi(2) / 2.0).exp())
+    };
+    let (full, no_loss) = amplitude_and_gaussian(Scale::Full);
+    assert_eq!(no_loss, 1.0);
+    for scale in Scale::ALL.into_iter().filter(|scale| *scale != Scale::Full) {
+        let (amplitude, expected) = amplitude_and_gaussian(scale);
+        let loss = amplitude / full;
+        assert!(expected < 0.9995 && (loss - expected).abs() < 0.001, "{scale:?}: {loss}, {expected}");
+    }
+}
