@@ -44,7 +44,7 @@ impl FrameEncoder {
             let mut mean = vec![0; size.area()];
             let alphas = [0, 1].map(|i| {
                 edges[i].predict(Mode::plain(DC), size, &mut mean, size.width());
-                alpha(&source[i], &mean, &deviations)
+                self.best_alpha(&source[i], &mean, &deviations, size)
             });
             if alphas != [0; 2] {
                 candidates.push(Chroma { mode: Mode::plain(FROM_LUMA), alphas });
@@ -94,6 +94,20 @@ impl FrameEncoder {
             total: f32::INFINITY,
             palette: None,
         })
+    }
+
+    /// The factor of luma's deviations in eighths: the one by least squares or one beside it, by their estimated costs, since what the
+    /// transform leaves is not what squares measure.
+    fn best_alpha(&self, source: &[u8], mean: &[u8], deviations: &[i16], size: BlockSize) -> i8 {
+        let least_squares = alpha(source, mean, deviations);
+        let cost = |alpha: i8| {
+            let mut prediction = mean.to_vec();
+            predict::add_luma(&mut prediction, deviations, alpha, 8);
+            self.satd_cost(source, &prediction, size, 0)
+        };
+        let near = (least_squares - 1).max(-16)..=(least_squares + 1).min(16);
+        let best = near.map(|alpha| (cost(alpha), alpha)).min_by(|(a, _), (b, _)| a.total_cmp(b));
+        best.map_or(least_squares, |(_, alpha)| alpha)
     }
 
     /// The modes with the lowest estimated costs, except for chroma from luma.
