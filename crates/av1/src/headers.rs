@@ -1,5 +1,6 @@
 //! Open bitstream units and their headers (5.3 to 5.9).
 
+use super::decode::cdef;
 use super::frame::DELTA_SHIFT;
 
 /// A writer of bits, the highest first.
@@ -36,6 +37,8 @@ pub(super) struct Headers {
     pub(super) colour: [u8; 3],
     /// `base_q_idx`.
     pub(super) quantizer: u8,
+    /// The filter of luma that follows deblocking.
+    pub(super) cdef: Option<cdef::Luma>,
     /// The levels of the quantizer matrices of luma and of chroma, if there are matrices.
     pub(super) matrices: Option<[u8; 2]>,
     /// Whether blocks may have palettes.
@@ -84,7 +87,7 @@ impl Headers {
         bits.flag(true); // enable_filter_intra
         bits.flag(true); // enable_intra_edge_filter
         bits.flag(false); // enable_superres
-        bits.flag(false); // enable_cdef
+        bits.flag(self.cdef.is_some()); // enable_cdef
         bits.flag(false); // enable_restoration
         bits.flag(false); // high_bitdepth
         if self.profile() == 0 {
@@ -155,6 +158,15 @@ impl Headers {
         }
         bits.put(0, 3); // loop_filter_sharpness
         bits.flag(false); // loop_filter_delta_enabled
+        if let Some(cdef::Luma { damping, strengths: [primary, secondary] }) = self.cdef {
+            bits.put(damping - 3, 2); // cdef_damping_minus_3
+            bits.put(0, 2); // cdef_bits
+            bits.put(primary.into(), 4);
+            bits.put(secondary.into(), 2);
+            if !self.is_monochrome {
+                bits.put(0, 6); // cdef_uv_pri_strength, cdef_uv_sec_strength
+            }
+        }
         bits.flag(false); // tx_mode_select
     }
 

@@ -33,8 +33,8 @@
 //!
 //! It reads and writes no container, and runs on one thread. Frames that are predicted from others are not decoded. The
 //! encoder writes a single frame of one tile, so the picture cannot exceed the size of a tile; AVIF supports grids for larger
-//! ones. Blocks of drawings may have palettes and transforms of single samples. It does not write CDEF, loop restoration or
-//! intra block copy.
+//! ones. Blocks of drawings may have palettes and transforms of single samples. CDEF has the same
+//! strengths everywhere, for luma only. Loop restoration and intra block copy are not written.
 //!
 //! # Speed
 //!
@@ -55,12 +55,13 @@
 //! A frame is divided into superblocks of 64 or 128 by 128. To encode one, `partition` searches block sizes, `luma` and
 //! `chroma` search predictions and transforms, `palette` the few colours of blocks of drawings, `quantize` performs rate-distortion optimized quantization, and `write` codes
 //! the result. The `FrameEncoder` always has the state that a decoder would have at that point, so that a decoder
-//! reconstructs exactly what the encoder assumed; only the deblocking filter is applied afterwards.
+//! reconstructs exactly what the encoder assumed; only the deblocking filter and CDEF are applied afterwards (`cdef` chooses its strengths).
 //!
 //! The decoder (`decode`) reads the blocks of each tile and reconstructs them at once, in planes of whole superblocks; the
 //! filters follow, a pass over the planes each. Both share predictions (`predict`), inverse transforms (`inverse`) and tables.
 
 mod adapt;
+mod cdef;
 mod chroma;
 mod coefficients;
 mod colours;
@@ -94,6 +95,7 @@ mod write;
 mod tests;
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 pub use error::EncodeError;
@@ -101,6 +103,7 @@ pub use options::{Content, EncodeOptions, SpeedSettings};
 pub use picture::{Colour, Picture, Planes};
 
 use adapt::Weights;
+use decode::cdef::Luma as Cdef;
 use frame::{FrameEncoder, ModeInfo, Plane, SUPERBLOCK};
 use headers::Headers;
 use partition::Square;
@@ -136,7 +139,7 @@ pub fn memory(width: u32, height: u32, samples: u64) -> u64 {
     // The padding to whole superblocks.
     let padding = 3 * (64 * (width + height) + 64 * 64);
     // The source and the reconstruction.
-    2 * (samples + padding) + width / 4 * size_of::<ModeInfo>() as u64 + FIXED
+    2 * (samples + padding) + width / 4 * size_of::<ModeInfo>() as u64 + decode::cdef::memory(width) + FIXED
 }
 
 /// Encodes a picture.
@@ -145,13 +148,16 @@ pub fn memory(width: u32, height: u32, samples: u64) -> u64 {
 /// [`EncodeError::Cancelled`], within the time of a superblock; [`EncodeError::TooLarge`] if the stream exceeds
 /// [`EncodeOptions::max_bytes`].
 pub fn encode(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> Result<Stream, EncodeError> {
-    let (_, symbols) = code(picture, options)?;
+    let (encoder, symbols) = code(picture, options)?;
     let filter = (FILTER * step_of_samples(options.quantizer)).round().min(63.0) as u8;
-    let headers = headers(picture, options, filter);
+    let ControlFlow::Continue(cdef) = cdef::choose(&encoder.frame[0], &encoder.source[0], picture.size, options) else {
+        return Err(EncodeError::Cancelled);
+    };
+    let headers = headers(picture, options, filter, cdef);
     Ok(Stream { units: headers.stream(&symbols), configuration: headers.configuration() })
 }
 
-fn headers(picture: &Picture<'_>, options: &EncodeOptions<'_>, filter: u8) -> Headers {
+fn headers(picture: &Picture<'_>, options: &EncodeOptions<'_>, filter: u8, cdef: Option<Cdef>) -> Headers {
     let Colour { primaries, transfer, matrix } = picture.colour;
     Headers {
         size: picture.size,
@@ -162,6 +168,7 @@ fn headers(picture: &Picture<'_>, options: &EncodeOptions<'_>, filter: u8) -> He
         matrices: options.has_matrices().then_some(options.tuning().matrices),
         has_palettes: options.has_palettes(),
         filter,
+        cdef,
     }
 }
 

@@ -105,7 +105,7 @@ fn unfiltered(picture: &Picture<'_>, options: &EncodeOptions<'_>) -> (Vec<u8>, V
         let [width, height] = picture.size.map(|side| side.div_ceil(1 << shift));
         plane.samples.chunks(plane.stride).take(height).flat_map(|row| &row[..width]).copied().collect()
     });
-    (headers(picture, options, 0).stream(&symbols), planes.collect())
+    (headers(picture, options, 0, None).stream(&symbols), planes.collect())
 }
 
 #[test]
@@ -121,6 +121,33 @@ fn decoders_show_what_the_encoder_has_reckoned_with() {
                 assert!(quantizer > 0 || shown == planes, "{size:?}, {count} planes: lossy");
             }
         }
+    }
+}
+
+/// All blocks of noise have coefficients.
+#[test]
+fn the_error_behind_cdef_is_that_of_what_decoders_show() {
+    let size = [64, 61];
+    let noise = |i: usize| (i as u32).wrapping_mul(2_654_435_761).rotate_left(9) as u8 / 3 + 60;
+    let luma: Vec<u8> = (0..size[0] * size[1]).map(noise).collect();
+    let planes = [luma.clone(), vec![128; 32 * 31], vec![128; 32 * 31]];
+    let (picture, options) = (picture(size, &planes, true), options(150, FAST));
+    let (encoder, symbols) = code(&picture, &options).unwrap();
+    for (damping, strengths) in [(3, [1, 0]), (4, [3, 1]), (5, [5, 2]), (6, [0, 2]), (6, [15, 0])] {
+        let cdef = Cdef { damping, strengths };
+        let stream = headers(&picture, &options, 0, Some(cdef)).stream(&symbols);
+        let shown = decoded(&stream);
+        assert!(shown == decoded_here(&stream), "{cdef:?}");
+        let [shown, meant] = [&shown[0], &luma].map(|plane| {
+            let rows = plane.chunks(size[0]).enumerate().filter(|(y, _)| y / 8 % 4 == 0);
+            rows.flat_map(|(_, row)| row).copied().collect::<Vec<u8>>()
+        });
+        let error: u64 = shown.iter().zip(&meant).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2)).sum();
+        assert_eq!(
+            cdef.error(&encoder.frame[0], &encoder.source[0], size, options.check),
+            ControlFlow::Continue(error),
+            "{cdef:?}"
+        );
     }
 }
 

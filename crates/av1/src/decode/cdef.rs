@@ -1,8 +1,11 @@
 //! The constrained directional enhancement filter (7.15).
 
+use std::ops::ControlFlow;
+
 use super::frame::Frame;
 use super::tile::Setting;
 use super::{Check, DecodeError, go_on};
+use crate::frame::Plane;
 use crate::sample::Sample;
 
 /// A sample outside of the frame: so far from all others that it does not count.
@@ -68,7 +71,7 @@ impl Band {
 }
 
 /// The memory of [`filter`] in bytes, for as many samples in a row of all planes.
-pub(super) fn memory(samples: u64) -> u64 {
+pub(crate) fn memory(samples: u64) -> u64 {
     (8 + 2 * REACH as u64) * 2 * (samples + 12)
 }
 
@@ -119,8 +122,7 @@ pub(super) fn filter<S: Sample>(
                     strengths[usize::from(is_chroma)].map(|strength| i16::from(strength) << (depth - 8));
                 let mut direction = if primary == 0 { 0 } else { direction };
                 if !is_chroma {
-                    let log2 = if variance >> 6 > 0 { ((variance >> 6).ilog2() as i16).min(12) } else { 0 };
-                    primary = if variance > 0 { (primary * (4 + log2) + 8) >> 4 } else { 0 };
+                    primary = adjusted(primary, variance);
                 } else if primary > 0 {
                     direction = match (x, y) {
                         (1, 0) => [7, 0, 2, 4, 5, 6, 6, 6][direction],
@@ -150,6 +152,66 @@ pub(super) fn filter<S: Sample>(
         }
     }
     Ok(())
+}
+
+/// The primary strength for luma with a distinct direction (7.15).
+fn adjusted(primary: i16, variance: u32) -> i16 {
+    let log2 = if variance >> 6 > 0 { ((variance >> 6).ilog2() as i16).min(12) } else { 0 };
+    if variance > 0 { (primary * (4 + log2) + 8) >> 4 } else { 0 }
+}
+
+/// The filter of the luma of a whole frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Luma {
+    /// From 3 to 6.
+    pub(crate) damping: u32,
+    /// Primary, from 0 to 15, and secondary, from 0 to 2.
+    pub(crate) strengths: [u8; 2],
+}
+
+impl Luma {
+    /// The sum of squared differences from the source that are left of a reconstruction, in every fourth row of blocks. All blocks
+    /// count, even those without coefficients. `size` is that of the frame in luma samples. Breaks off where `check` says so.
+    pub(crate) fn error(
+        &self,
+        reconstruction: &Plane,
+        source: &Plane,
+        size: [usize; 2],
+        check: Check<'_>,
+    ) -> ControlFlow<(), u64> {
+        let Plane { samples, stride } = reconstruction;
+        let [width, height] = size.map(|side| side.next_multiple_of(8));
+        let mut band = Band::new(samples, *stride, [width, height], 8);
+        let mut error = 0;
+        for y in (0..height).step_by(8) {
+            if y > 0 {
+                band.advance(samples, *stride, [width, height], y);
+            }
+            if y / 8 % 4 != 0 {
+                continue;
+            }
+            check()?;
+            for x in (0..width).step_by(8) {
+                let (direction, variance) = direction(&band, x, 8);
+                let [primary, secondary] = self.strengths.map(i16::from);
+                let filter = Filter {
+                    primary: adjusted(primary, variance),
+                    secondary,
+                    damping: self.damping,
+                    direction: if primary == 0 { 0 } else { direction },
+                    depth: 8,
+                };
+                let mut filtered = [0u8; 64];
+                filter.apply::<u8, 8>(&band, x, 8, &mut filtered, 8);
+                let lines = source.samples[y * source.stride + x..].chunks(source.stride);
+                for (filtered, line) in filtered.chunks_exact(8).zip(lines) {
+                    let squares = filtered.iter().zip(line).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2));
+                    error += squares.sum::<u64>();
+                }
+            }
+        }
+        ControlFlow::Continue(error)
+    }
 }
 
 /// The CDEF direction process (7.15.2): the direction of a block of luma, and its variance.

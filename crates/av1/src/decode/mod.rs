@@ -2,7 +2,7 @@
 
 mod bits;
 mod block;
-mod cdef;
+pub(crate) mod cdef;
 mod coefficients;
 mod context;
 mod copy;
