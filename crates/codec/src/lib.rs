@@ -11,6 +11,7 @@ mod animation;
 pub mod avif;
 mod blend;
 mod bmp;
+mod brightness;
 mod buffer;
 mod content;
 mod cores;

@@ -4,6 +4,7 @@
 //! edges, which luma makes up for.
 
 use super::source::{Cell, chroma, colour, exact_luma, pixels};
+use crate::brightness::{Interpolated, luma_beside, shown};
 use crate::{Channels, Error, Raster, Samples};
 
 /// The fractional bits of chroma before rounding.
@@ -17,9 +18,6 @@ const MORE_AT_EDGES: f32 = 0.8;
 /// The least loss of a chroma sample that is sharpened most, and how many times as much luma has to lose there.
 const LOSS_OF_EDGE: f32 = 4.0;
 const LUMA_OF_EDGE: f32 = 6.0;
-
-/// How much red, green and blue contribute to brightness, as SSIMULACRA2 sees it.
-const BRIGHTNESS: [f32; 3] = [0.3, 0.622, 0.078];
 
 /// The maximum change of luma.
 const MOST: f32 = 24.0;
@@ -50,13 +48,13 @@ pub(super) fn planes(raster: &Raster, cell: Cell) -> Result<Vec<Vec<u8>>, Error>
     let lost_luma = lost(&means_of_luma, width);
     let chromas = means.map(|means| sharpened(&means, &lost_luma, width));
     let mut lumas = Vec::with_capacity(cell.width * cell.height);
-    let mut near = Neighbours::new(width);
+    let mut near = Interpolated::new(width);
     for y in 0..cell.height {
         let chroma = near.row(&chromas, y);
         lumas.extend(rows(y, 1)?.into_iter().zip(chroma).map(|(pixel, [blue, red])| {
             let wanted = pixel.map(|sample| sample as f32);
             let [r, g, b] = wanted;
-            luma_beside(0.299 * r + 0.587 * g + 0.114 * b, wanted, blue, red)
+            rounded(luma_beside(0.299 * r + 0.587 * g + 0.114 * b, wanted, [blue, red], MOST))
         }));
     }
     let [blue, red] = chromas;
@@ -85,14 +83,14 @@ pub fn with_halved_chroma(planes: &[Raster; 3]) -> Result<[Raster; 3], Error> {
     let lost_luma = lost(&means(luma), half[0]);
     let chromas = [blue, red].map(|plane| sharpened(&means(plane), &lost_luma, half[0]));
     let mut lumas = Vec::with_capacity(width * height);
-    let mut near = Neighbours::new(half[0]);
+    let mut near = Interpolated::new(half[0]);
     let [lines, blues, reds] = [luma, blue, red].map(|plane| plane.samples().as_bytes().chunks_exact(width.max(1)));
     for (y, ((line, blues), reds)) in lines.zip(blues).zip(reds).enumerate() {
         let stored = line.iter().zip(blues).zip(reds);
         lumas.extend(stored.zip(near.row(&chromas, y)).map(|(((luma, blue), red), [near_blue, near_red])| {
             let [luma, blue, red] = [luma, blue, red].map(|sample| f32::from(*sample));
             let wanted = shown(luma, blue - 128.0, red - 128.0);
-            luma_beside(luma, wanted, near_blue, near_red)
+            rounded(luma_beside(luma, wanted, [near_blue, near_red], MOST))
         }));
     }
     let raster = |samples, width: usize, height: usize| {
@@ -166,68 +164,8 @@ fn each_loss(means: &[i16], width: usize, mut add: impl FnMut(usize, f32)) {
     }
 }
 
-/// A row of chroma as decoders interpolate it: samples are centred between those of luma.
-struct Interpolated {
-    /// Deviations from grey.
-    row: Vec<f32>,
-    /// Sums of two rows, with a margin of a sample.
-    sums: Vec<u16>,
-}
-
-impl Interpolated {
-    fn new(width: usize) -> Self {
-        Self { row: vec![0.0; 2 * width], sums: vec![0; width + 2] }
-    }
-
-    /// Interpolates a row of luma's resolution.
-    fn set(&mut self, chroma: &[u8], y: usize) {
-        let width = self.sums.len() - 2;
-        let line = |y: usize| &chroma[y * width..(y + 1) * width];
-        let last = chroma.len() / width - 1;
-        let other = if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(last) };
-        for ((sum, near), far) in self.sums[1..].iter_mut().zip(line(y / 2)).zip(line(other)) {
-            *sum = 3 * u16::from(*near) + u16::from(*far);
-        }
-        (self.sums[0], self.sums[width + 1]) = (self.sums[1], self.sums[width]);
-        for (pair, near) in self.row.as_chunks_mut::<2>().0.iter_mut().zip(self.sums.windows(3)) {
-            *pair = [near[0], near[2]].map(|far| f32::from(3 * near[1] + far) / 16.0 - 128.0);
-        }
-    }
-}
-
-/// The interpolated chroma of one row after the other.
-struct Neighbours([Interpolated; 2]);
-
-impl Neighbours {
-    fn new(width: usize) -> Self {
-        Self([(); 2].map(|()| Interpolated::new(width)))
-    }
-
-    /// Both deviations from grey of each pixel of a row.
-    fn row(&mut self, chromas: &[Vec<u8>; 2], y: usize) -> impl Iterator<Item = [f32; 2]> {
-        for (near, chroma) in self.0.iter_mut().zip(chromas) {
-            near.set(chroma, y);
-        }
-        let [blue, red] = &self.0;
-        blue.row.iter().zip(&red.row).map(|(blue, red)| [*blue, *red])
-    }
-}
-
-/// Red, green and blue as decoders show them, of luma and deviations from grey.
-fn shown(luma: f32, blue: f32, red: f32) -> [f32; 3] {
-    [luma + 1.402 * red, luma - 0.344_136 * blue - 0.714_136 * red, luma + 1.772 * blue]
-        .map(|sample| sample.clamp(0.0, 255.0))
-}
-
-/// Luma that makes a pixel as bright as `wanted`, which has the luma `exact`, beside chroma that is interpolated: a step of
-/// Newton's method from its luma, with squares of samples for light.
-fn luma_beside(exact: f32, wanted: [f32; 3], blue: f32, red: f32) -> u8 {
-    let (mut difference, mut slope) = (0.0, 1.0);
-    for ((wanted, shown), weight) in wanted.into_iter().zip(shown(exact, blue, red)).zip(BRIGHTNESS) {
-        difference += weight * (wanted * wanted - shown * shown);
-        slope += weight * 2.0 * shown;
-    }
-    (exact + (difference / slope).clamp(-MOST, MOST) + 0.5) as u8
+fn rounded(luma: f32) -> u8 {
+    (luma + 0.5) as u8
 }
 
 #[cfg(test)]

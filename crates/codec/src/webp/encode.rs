@@ -33,10 +33,18 @@ const SHARPEST: c_int = 7;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Still,
+    /// A still with flat areas and sharp edges.
+    Drawing,
     /// A frame of an animation.
     Frame,
     /// A file that nobody sees, of which only the length counts.
     Trial,
+}
+
+impl Role {
+    fn is_still(self) -> bool {
+        matches!(self, Self::Still | Self::Drawing)
+    }
 }
 
 /// The maximum number of pixels of a picture whose tokens are held in memory until all statistics are known. For larger
@@ -92,7 +100,7 @@ const OF_SOFT: [(u8, u8); 9] =
     [(1, 1), (30, 19), (50, 33), (60, 39), (70, 51), (80, 69), (90, 87), (95, 92), (100, 95)];
 
 /// The same for pictures with sharp chroma, which WebP subsamples.
-const OF_COLOURED: [(u8, u8); 8] = [(1, 1), (30, 32), (50, 44), (60, 53), (70, 67), (80, 90), (90, 95), (100, 95)];
+const OF_COLOURED: [(u8, u8); 8] = [(1, 1), (30, 21), (50, 30), (60, 36), (70, 45), (80, 70), (90, 94), (100, 95)];
 
 /// The highest quality of a picture with sharp chroma that lossy WebP may reach. Above it, a lossless file is preferred up to
 /// so many times the length of the lossy one.
@@ -155,7 +163,9 @@ impl Encoder for WebP {
             }
             Content::Coloured => calibrated(&OF_COLOURED, options.quality).round() as u8,
         };
-        let lossy = encode(raster, Role::Still, &EncodeOptions { quality, ..*options }, budget, cancellation)?;
+        let is_drawn = matches!(content, Content::Drawing { .. } | Content::Coloured);
+        let role = if is_drawn { Role::Drawing } else { Role::Still };
+        let lossy = encode(raster, role, &EncodeOptions { quality, ..*options }, budget, cancellation)?;
         if !matches!(content, Content::Coloured) {
             return Ok(lossy);
         }
@@ -219,9 +229,9 @@ pub(super) fn encode(
         check_sides(size, "a side of a webp in pixels", MAX_SIDE)?;
         return encode_in_rows(raster, role, options, budget, cancellation);
     }
-    if role == Role::Still && !options.lossless && !raster.channels().has_alpha() {
+    if role.is_still() && !options.lossless && !raster.channels().has_alpha() {
         let budget = budget.beside(planes::memory(raster))?;
-        let planes = planes::planes(raster, cancellation)?;
+        let planes = planes::planes(raster, role == Role::Drawing, cancellation)?;
         let pixels = Pixels::Planes(planes.each_ref().map(Vec::as_slice));
         return encode_pixels(pixels, raster, role, options, budget, cancellation);
     }
@@ -346,9 +356,9 @@ fn config(raster: &Raster, role: Role, options: &EncodeOptions) -> Result<ffi::W
     let mut config = ffi::WebPConfig::new().map_err(|()| BUG)?;
     config.lossless = options.lossless.into();
     config.quality = if options.lossless { 75.0 } else { libwebp_quality(options.quality) };
-    config.filter_sharpness = if role == Role::Still { SHARPEST } else { 0 };
+    config.filter_sharpness = if role.is_still() { SHARPEST } else { 0 };
     let area = u64::from(raster.width()) * u64::from(raster.height());
-    let is_still = role == Role::Still && !options.lossless && !raster.channels().has_alpha() && area <= LARGE;
+    let is_still = role.is_still() && !options.lossless && !raster.channels().has_alpha() && area <= LARGE;
     config.method = if is_still { METHOD_OF_STILLS } else { METHOD };
     if role == Role::Trial {
         (config.method, config.quality) = TRIAL;

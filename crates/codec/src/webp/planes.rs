@@ -1,15 +1,20 @@
 //! Luma and chroma of opaque pixels, for lossy pictures: ITU-R BT.601 in the range of video, chroma of half the resolution.
 //!
 //! libwebp's own conversion takes means of 2 by 2 pixels, in light. Chroma that is halved with a longer filter is sharper once a
-//! decoder has interpolated it: fewer bytes at equal likeness. NOTES.md of this module has the measurements.
+//! decoder has interpolated it: fewer bytes at equal likeness. Luma of drawings makes up for what is lost of saturated edges.
+//! NOTES.md of this crate has the measurements.
 
 use std::array::from_fn;
 
+use crate::brightness::{Interpolated, luma_beside};
 use crate::{Cancellation, Cancelled, Channels, Error, Raster, Samples};
 
 /// Lanczos's filter with three lobes for half the resolution, from the two middle samples outwards; samples further out would
 /// change nothing that is left after rounding.
 const TAPS: [f32; 5] = [0.4688, 0.1334, -0.0675, -0.0402, 0.0055];
+
+/// The maximum change of luma, in levels of full range.
+const MOST: f32 = 48.0;
 
 /// The rows that a row of halved chroma depends on.
 const ROWS: usize = 2 * TAPS.len();
@@ -17,8 +22,8 @@ const ROWS: usize = 2 * TAPS.len();
 /// Both chroma planes of a row.
 type Chroma = [Vec<f32>; 2];
 
-/// Luma and both chroma planes of an opaque 8-bit picture.
-pub(super) fn planes(raster: &Raster, cancellation: &Cancellation) -> Result<[Vec<u8>; 3], Error> {
+/// Luma and both chroma planes of an opaque 8-bit picture; luma `makes_up` for halved chroma if that is asked for.
+pub(super) fn planes(raster: &Raster, makes_up: bool, cancellation: &Cancellation) -> Result<[Vec<u8>; 3], Error> {
     let (width, height) = (raster.width() as usize, raster.height() as usize);
     match (raster.channels(), raster.samples()) {
         (Channels::L, Samples::U8(greys)) => {
@@ -27,7 +32,11 @@ pub(super) fn planes(raster: &Raster, cancellation: &Cancellation) -> Result<[Ve
             Ok([luma, vec![128; quarter], vec![128; quarter]])
         }
         (Channels::Rgb, Samples::U8(samples)) => {
-            of_colours(samples.as_chunks::<3>().0, [width, height], cancellation).map_err(Error::from)
+            let pixels = samples.as_chunks::<3>().0;
+            let [luma, chromas @ ..] = of_colours(pixels, [width, height], cancellation)?;
+            let luma = if makes_up { luma_of(pixels, width, &chromas, cancellation)? } else { luma };
+            let [blue, red] = chromas;
+            Ok([luma, blue, red])
         }
         _ => Err(Error::Internal("planes are made of opaque samples of 8 bits")),
     }
@@ -37,7 +46,29 @@ pub(super) fn planes(raster: &Raster, cancellation: &Cancellation) -> Result<[Ve
 pub(super) fn memory(raster: &Raster) -> u64 {
     let (width, height) = (u64::from(raster.width()), u64::from(raster.height()));
     let rows = (ROWS as u64 + 4) * 2 * size_of::<f32>() as u64;
-    width * height + 2 * width.div_ceil(2) * height.div_ceil(2) + width.div_ceil(2) * rows
+    let half = width.div_ceil(2);
+    2 * width * height + 2 * half * height.div_ceil(2) + half * rows + Interpolated::memory(half as usize)
+}
+
+/// Luma that makes pixels beside this chroma as bright as they are to be.
+fn luma_of(
+    pixels: &[[u8; 3]],
+    width: usize,
+    chromas: &[Vec<u8>; 2],
+    cancellation: &Cancellation,
+) -> Result<Vec<u8>, Cancelled> {
+    let mut interpolated = Interpolated::new(width.div_ceil(2));
+    let mut luma = Vec::with_capacity(pixels.len());
+    for (y, row) in pixels.chunks_exact(width).enumerate() {
+        cancellation.check()?;
+        luma.extend(row.iter().zip(interpolated.row(chromas, y)).map(|(pixel, near)| {
+            let wanted @ [red, green, blue] = pixel.map(f32::from);
+            let exact = 0.299 * red + 0.587 * green + 0.114 * blue;
+            let luma = luma_beside(exact, wanted, near.map(|deviation| deviation * (255.0 / 224.0)), MOST);
+            (luma * (219.0 / 255.0) + 16.5) as u8
+        }));
+    }
+    Ok(luma)
 }
 
 fn of_colours(
@@ -139,7 +170,7 @@ mod tests {
     fn of(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 3]) -> [Vec<u8>; 3] {
         let samples = (0..width * height).flat_map(|i| pixel(i % width, i / width)).collect();
         let raster = Raster::new(width, height, Channels::Rgb, Samples::U8(samples)).unwrap();
-        planes(&raster, &Cancellation::unbounded()).unwrap()
+        planes(&raster, false, &Cancellation::unbounded()).unwrap()
     }
 
     #[test]
@@ -170,14 +201,39 @@ mod tests {
         let column: Vec<u8> = down.iter().step_by(16).copied().collect();
         assert_eq!(across[..16], column);
         // The filter overshoots, as is wanted: a decoder's interpolation takes it back.
-        // The filter overshoots, as is wanted: a decoder's interpolation takes it back.
         assert_eq!(across[..16], [128, 128, 128, 128, 128, 128, 124, 131, 237, 244, 240, 240, 240, 240, 240, 240]);
+    }
+
+    /// Blue beside red of a third of its brightness: interpolation makes the red beside the edge brighter, and luma makes up for it.
+    #[test]
+    fn luma_makes_up_for_the_brightness_of_interpolated_chroma() {
+        let colour = |x: usize| if x < 7 { [200, 0, 0] } else { [0, 0, 255] };
+        let (width, height) = (16, 4);
+        let samples = (0..width * height).flat_map(|i| colour(i % width)).collect();
+        let raster = Raster::new(width as u32, height as u32, Channels::Rgb, Samples::U8(samples)).unwrap();
+        let brightness =
+            |rgb: [f32; 3]| rgb.iter().zip([0.3, 0.622, 0.078]).map(|(c, weight)| weight * c * c).sum::<f32>();
+        let error = |makes_up| {
+            let [luma, chromas @ ..] = planes(&raster, makes_up, &Cancellation::unbounded()).unwrap();
+            let mut interpolated = Interpolated::new(width / 2);
+            let shown = interpolated.row(&chromas, 1).zip(&luma[width..2 * width]).map(|([blue, red], luma)| {
+                let [blue, red] = [blue, red].map(|deviation| deviation * 255.0 / 224.0);
+                crate::brightness::shown((f32::from(*luma) - 16.0) * 255.0 / 219.0, blue, red)
+            });
+            let errors = shown.enumerate().map(|(x, shown)| {
+                let wanted = colour(x).map(f32::from);
+                (brightness(shown).sqrt() - brightness(wanted).sqrt()).abs()
+            });
+            errors.sum::<f32>()
+        };
+        let [with, without] = [true, false].map(error);
+        assert!(with < 0.5 * without, "{with} {without}");
     }
 
     #[test]
     fn grey_has_no_chroma() {
         let raster = Raster::new(3, 2, Channels::L, Samples::U8(vec![0, 255, 128, 1, 2, 3])).unwrap();
-        let planes = planes(&raster, &Cancellation::unbounded()).unwrap();
+        let planes = planes(&raster, true, &Cancellation::unbounded()).unwrap();
         assert_eq!(planes, [vec![16, 235, 126, 17, 18, 19], vec![128; 2], vec![128; 2]]);
     }
 }
