@@ -33,10 +33,11 @@ pub(super) fn planes(raster: &Raster, makes_up: bool, cancellation: &Cancellatio
         }
         (Channels::Rgb, Samples::U8(samples)) => {
             let pixels = samples.as_chunks::<3>().0;
-            let [luma, chromas @ ..] = of_colours(pixels, [width, height], cancellation)?;
-            let luma = if makes_up { luma_of(pixels, width, &chromas, cancellation)? } else { luma };
-            let [blue, red] = chromas;
-            Ok([luma, blue, red])
+            let mut planes = of_colours(pixels, [width, height], cancellation)?;
+            if makes_up {
+                make_up(&mut planes, pixels, width, cancellation)?;
+            }
+            Ok(planes)
         }
         _ => Err(Error::Internal("planes are made of opaque samples of 8 bits")),
     }
@@ -47,28 +48,27 @@ pub(super) fn memory(raster: &Raster) -> u64 {
     let (width, height) = (u64::from(raster.width()), u64::from(raster.height()));
     let rows = (ROWS as u64 + 4) * 2 * size_of::<f32>() as u64;
     let half = width.div_ceil(2);
-    2 * width * height + 2 * half * height.div_ceil(2) + half * rows + Interpolated::memory(half as usize)
+    width * height + 2 * half * height.div_ceil(2) + half * rows + Interpolated::memory(half as usize)
 }
 
-/// Luma that makes pixels beside this chroma as bright as they are to be.
-fn luma_of(
+/// Changes luma so that each pixel is as bright beside its chroma as it is to be.
+fn make_up(
+    [luma, chromas @ ..]: &mut [Vec<u8>; 3],
     pixels: &[[u8; 3]],
     width: usize,
-    chromas: &[Vec<u8>; 2],
     cancellation: &Cancellation,
-) -> Result<Vec<u8>, Cancelled> {
+) -> Result<(), Cancelled> {
     let mut interpolated = Interpolated::new(width.div_ceil(2));
-    let mut luma = Vec::with_capacity(pixels.len());
-    for (y, row) in pixels.chunks_exact(width).enumerate() {
+    for (y, (line, row)) in luma.chunks_exact_mut(width).zip(pixels.chunks_exact(width)).enumerate() {
         cancellation.check()?;
-        luma.extend(row.iter().zip(interpolated.row(chromas, y)).map(|(pixel, near)| {
+        for ((sample, pixel), near) in line.iter_mut().zip(row).zip(interpolated.row(chromas, y)) {
             let wanted @ [red, green, blue] = pixel.map(f32::from);
             let exact = 0.299 * red + 0.587 * green + 0.114 * blue;
             let luma = luma_beside(exact, wanted, near.map(|deviation| deviation * (255.0 / 224.0)), MOST);
-            (luma * (219.0 / 255.0) + 16.5) as u8
-        }));
+            *sample = (luma * (219.0 / 255.0) + 16.5) as u8;
+        }
     }
-    Ok(luma)
+    Ok(())
 }
 
 fn of_colours(
