@@ -28,8 +28,8 @@ pub(super) fn choose(
 ) -> ControlFlow<(), Option<Luma>> {
     let weaker = WEAKER.into_iter().find(|(most, _)| quantizer <= most);
     let Some(by_quantizer) = weaker.map_or(Some(USUAL), |(_, luma)| luma) else { return ControlFlow::Continue(None) };
-    let error = |luma: Luma| ControlFlow::Continue(luma.error(reconstruction, source, size, check)? as f64);
-    let is_strong = error(STRONG)? < SHARE * error(by_quantizer)?;
+    let [strong, usual] = Luma::errors([STRONG, by_quantizer], reconstruction, source, size, check)?;
+    let is_strong = (strong as f64) < SHARE * usual as f64;
     ControlFlow::Continue(Some(if is_strong { STRONG } else { by_quantizer }))
 }
 

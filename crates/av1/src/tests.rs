@@ -144,8 +144,8 @@ fn the_error_behind_cdef_is_that_of_what_decoders_show() {
         });
         let error: u64 = shown.iter().zip(&meant).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2)).sum();
         assert_eq!(
-            cdef.error(&encoder.frame[0], &encoder.source[0], size, options.check),
-            ControlFlow::Continue(error),
+            Cdef::errors([cdef], &encoder.frame[0], &encoder.source[0], size, options.check),
+            ControlFlow::Continue([error]),
             "{cdef:?}"
         );
     }

@@ -62,6 +62,11 @@ pub(super) fn shown(luma: f32, blue: f32, red: f32) -> [f32; 3] {
         .map(|sample| sample.clamp(0.0, 255.0))
 }
 
+/// ITU-R BT.601 luma as in JFIF.
+pub(super) fn luma([red, green, blue]: [f32; 3]) -> f32 {
+    0.299 * red + 0.587 * green + 0.114 * blue
+}
+
 /// Luma that makes a pixel as bright as `wanted`, which has the luma `exact`, beside chroma that is interpolated: a step of
 /// Newton's method from its luma, of `most` at most, with squares of samples for light.
 pub(super) fn luma_beside(exact: f32, wanted: [f32; 3], [blue, red]: [f32; 2], most: f32) -> f32 {

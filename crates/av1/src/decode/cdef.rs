@@ -170,19 +170,19 @@ pub(crate) struct Luma {
 }
 
 impl Luma {
-    /// The sum of squared differences from the source that are left of a reconstruction, in every fourth row of blocks. All blocks
-    /// count, even those without coefficients. `size` is that of the frame in luma samples. Breaks off where `check` says so.
-    pub(crate) fn error(
-        &self,
+    /// The sum of squared differences from the source that each filter leaves of a reconstruction, in every fourth row of blocks. All
+    /// blocks count, even those without coefficients. `size` is that of the frame in luma samples. Breaks off where `check` says so.
+    pub(crate) fn errors<const N: usize>(
+        filters: [Self; N],
         reconstruction: &Plane,
         source: &Plane,
         size: [usize; 2],
         check: Check<'_>,
-    ) -> ControlFlow<(), u64> {
+    ) -> ControlFlow<(), [u64; N]> {
         let Plane { samples, stride } = reconstruction;
         let [width, height] = size.map(|side| side.next_multiple_of(8));
         let mut band = Band::new(samples, *stride, [width, height], 8);
-        let mut error = 0;
+        let mut errors = [0; N];
         for y in (0..height).step_by(8) {
             if y > 0 {
                 band.advance(samples, *stride, [width, height], y);
@@ -193,24 +193,26 @@ impl Luma {
             check()?;
             for x in (0..width).step_by(8) {
                 let (direction, variance) = direction(&band, x, 8);
-                let [primary, secondary] = self.strengths.map(i16::from);
-                let filter = Filter {
-                    primary: adjusted(primary, variance),
-                    secondary,
-                    damping: self.damping,
-                    direction: if primary == 0 { 0 } else { direction },
-                    depth: 8,
-                };
-                let mut filtered = [0u8; 64];
-                filter.apply::<u8, 8>(&band, x, 8, &mut filtered, 8);
-                let lines = source.samples[y * source.stride + x..].chunks(source.stride);
-                for (filtered, line) in filtered.chunks_exact(8).zip(lines) {
-                    let squares = filtered.iter().zip(line).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2));
-                    error += squares.sum::<u64>();
+                for (error, Self { damping, strengths }) in errors.iter_mut().zip(filters) {
+                    let [primary, secondary] = strengths.map(i16::from);
+                    let filter = Filter {
+                        primary: adjusted(primary, variance),
+                        secondary,
+                        damping,
+                        direction: if primary == 0 { 0 } else { direction },
+                        depth: 8,
+                    };
+                    let mut filtered = [0u8; 64];
+                    filter.apply::<u8, 8>(&band, x, 8, &mut filtered, 8);
+                    let lines = source.samples[y * source.stride + x..].chunks(source.stride);
+                    for (filtered, line) in filtered.chunks_exact(8).zip(lines) {
+                        let squares = filtered.iter().zip(line).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2));
+                        *error += squares.sum::<u64>();
+                    }
                 }
             }
         }
-        ControlFlow::Continue(error)
+        ControlFlow::Continue(errors)
     }
 }
 

@@ -4,7 +4,7 @@
 //! edges, which luma makes up for.
 
 use super::source::{Cell, chroma, colour, exact_luma, pixels};
-use crate::brightness::{Interpolated, luma_beside, shown};
+use crate::brightness::{Interpolated, luma, luma_beside, shown};
 use crate::{Channels, Error, Raster, Samples};
 
 /// The fractional bits of chroma before rounding.
@@ -53,8 +53,7 @@ pub(super) fn planes(raster: &Raster, cell: Cell) -> Result<Vec<Vec<u8>>, Error>
         let chroma = near.row(&chromas, y);
         lumas.extend(rows(y, 1)?.into_iter().zip(chroma).map(|(pixel, [blue, red])| {
             let wanted = pixel.map(|sample| sample as f32);
-            let [r, g, b] = wanted;
-            rounded(luma_beside(0.299 * r + 0.587 * g + 0.114 * b, wanted, [blue, red], MOST))
+            rounded(luma_beside(luma(wanted), wanted, [blue, red], MOST))
         }));
     }
     let [blue, red] = chromas;

@@ -6,7 +6,7 @@
 
 use std::array::from_fn;
 
-use crate::brightness::{Interpolated, luma_beside};
+use crate::brightness::{self, Interpolated, luma_beside};
 use crate::{Cancellation, Cancelled, Channels, Error, Raster, Samples};
 
 /// Lanczos's filter with three lobes for half the resolution, from the two middle samples outwards; samples further out would
@@ -62,9 +62,9 @@ fn make_up(
     for (y, (line, row)) in luma.chunks_exact_mut(width).zip(pixels.chunks_exact(width)).enumerate() {
         cancellation.check()?;
         for ((sample, pixel), near) in line.iter_mut().zip(row).zip(interpolated.row(chromas, y)) {
-            let wanted @ [red, green, blue] = pixel.map(f32::from);
-            let exact = 0.299 * red + 0.587 * green + 0.114 * blue;
-            let luma = luma_beside(exact, wanted, near.map(|deviation| deviation * (255.0 / 224.0)), MOST);
+            let wanted = pixel.map(f32::from);
+            let luma =
+                luma_beside(brightness::luma(wanted), wanted, near.map(|deviation| deviation * (255.0 / 224.0)), MOST);
             *sample = (luma * (219.0 / 255.0) + 16.5) as u8;
         }
     }
